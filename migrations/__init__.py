@@ -1,0 +1,1 @@
+"""The schema's history; read the numbered files in order."""

@@ -1,0 +1,1 @@
+"""The engine: from a source's answer to committed rows. It never imports :mod:`service`."""

@@ -1,0 +1,324 @@
+"""Every setting, read once, validated together, and frozen.
+
+Nothing else reads the environment. ``load_settings`` reports every problem at once, so an operator
+mends a file once and not ten times.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from environs import Env, EnvValidationError
+
+from tasks.core.errors import ConfigurationError
+from tasks.core.schedules import Schedule, parse_schedule
+
+BUILTIN_SOURCES = ("coingecko", "coinpaprika", "csv", "rss")
+DEFAULT_SCHEDULE = "0 */6 * * *"
+COINGECKO_HOSTS = {
+    "public": "https://api.coingecko.com/api/v3",
+    "demo": "https://api.coingecko.com/api/v3",
+    "pro": "https://pro-api.coingecko.com/api/v3",
+}
+COINPAPRIKA_HOSTS = {
+    "free": "https://api.coinpaprika.com/v1",
+    "paid": "https://api-pro.coinpaprika.com/v1",
+}
+DEFAULT_FEEDS = (
+    "https://www.coindesk.com/arc/outboundfeeds/rss/",
+    "https://cointelegraph.com/rss",
+)
+# Requests per minute and month. CoinGecko: pricing page and rate-limit documentation, 2025 and 2026, the lower
+# figure of the two; CoinPaprika: its OpenAPI document 1.7.10. Both can be overridden for each source.
+RATES = {
+    "coingecko:public": (10, None),
+    "coingecko:demo": (30, 10_000),
+    "coingecko:pro": (250, None),
+    "coinpaprika:free": (60, 20_000),
+    "coinpaprika:paid": (600, None),
+    "rss": (60, None),
+}
+FAILURE_TYPES = ("network_error", "database_error", "validation_error", "timeout", "rate_limit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """What an operator can say about one source; what a source does not use stays at its default.
+
+    Attributes:
+        name: The source's name, as in the registry.
+        schedule: When beat starts it.
+        rate_per_minute: Calls per minute over all workers; None for a source without calls.
+        monthly_budget: Calls per calendar month (UTC); None for no limit.
+        base_url: Where the vendor's API begins, without a trailing slash.
+        api_key: The vendor's key, empty for none.
+        plan: The vendor's plan, which picks host, header and limits.
+        auth_scheme: Word before the key in ``Authorization``; CoinPaprika's own pages disagree.
+        max_coins: Stop after so many coins; None for all.
+        path: A file or directory.
+        urls: Feed addresses.
+    """
+
+    name: str
+    schedule: Schedule
+    rate_per_minute: int | None = None
+    monthly_budget: int | None = None
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    plan: str = ""
+    auth_scheme: str = ""
+    max_coins: int | None = None
+    path: str = ""
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeLimits:
+    """Seconds, each longer than the one before it; see docs/adr/0003.
+
+    Attributes:
+        http_s: One HTTP call with its short retries.
+        statement_s: One SQL statement of a worker.
+        soft_s: Celery's soft limit of a task.
+        hard_s: Celery's hard limit of a task: the process is killed.
+        lease_s: How long a claim holds without being finished.
+        visibility_s: When the broker delivers an unacknowledged message again.
+        sweep_s: How often the sweeper looks for work nobody holds.
+    """
+
+    http_s: int = 20
+    statement_s: int = 25
+    soft_s: int = 40
+    hard_s: int = 50
+    lease_s: int = 60
+    visibility_s: int = 120
+    sweep_s: int = 15
+
+    def problems(self) -> Iterable[str]:
+        """Say what breaks the order that keeps a piece of work in one pair of hands."""
+        names = ("http_s", "statement_s", "soft_s", "hard_s", "lease_s", "visibility_s")
+        for shorter, longer in zip(names, names[1:], strict=False):
+            if getattr(self, shorter) >= getattr(self, longer):
+                yield f"{_limit_name(shorter)} must be below {_limit_name(longer)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureInjection:
+    """Deliberate faults for tests and game days; off unless asked for."""
+
+    enabled: bool = False
+    allowed: bool = False
+    probability: float = 1.0
+    at_record: int | None = None
+    type: str = "network_error"
+    point: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings. Secrets are left out of ``repr``.
+
+    Attributes:
+        database_url: SQLAlchemy URL with the psycopg2 driver.
+        redis_url: Broker and coordination server.
+        sources: Enabled sources, by name, in the order of ``SOURCES``.
+        environment: ``development`` or ``production``.
+    """
+
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    sources: dict[str, SourceSettings]
+    environment: str = "development"
+    api_auth: str = "open"
+    scheduler_token: str = field(default="", repr=False)
+    api_rate_per_minute: int = 600
+    trusted_proxies: int = 0
+    log_level: str = "INFO"
+    log_format: str = "json"
+    retention_raw_days: int = 30
+    retention_history_days: int = 730
+    alert_webhook_url: str = field(default="", repr=False)
+    alert_webhook_secret: str = field(default="", repr=False)
+    otel_endpoint: str = ""
+    sentry_dsn: str = field(default="", repr=False)
+    limits: TimeLimits = field(default_factory=TimeLimits)
+    failures: FailureInjection = field(default_factory=FailureInjection)
+
+
+def load_settings(*, dotenv: Path | None = None) -> Settings:
+    """Read the environment, and in development a ``.env`` file, whose values give way to it.
+
+    Raises:
+        ConfigurationError: With one sentence for every setting that is missing or wrong.
+    """
+    if dotenv is not None and dotenv.is_file():
+        Env().read_env(str(dotenv), recurse=False, override=False)
+    env = Env(eager=False)
+    problems: list[str] = []
+    settings = _build(env, problems)
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        for name, messages in error.error_messages.items():
+            problems.extend(f"{name}: {message}" for message in messages)
+    problems.extend(settings.limits.problems())
+    if problems:
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigurationError(f"Settings are not valid:\n{listed}", problems=tuple(problems))
+    return settings
+
+
+def _build(env: Env, problems: list[str]) -> Settings:
+    names = tuple(_canonical(name) for name in env.list("SOURCES", list(BUILTIN_SOURCES)) if name)
+    api_auth = _choice(env, problems, "API_AUTH", ("open", "required", "off"))
+    return Settings(
+        database_url=_database_url(env.str("DATABASE_URL", ""), problems),
+        redis_url=_redis_url(env.str("REDIS_URL", ""), problems),
+        sources={name: _source(env, problems, name) for name in names},
+        environment=_choice(env, problems, "ENVIRONMENT", ("development", "production")),
+        api_auth=api_auth,
+        scheduler_token=env.str("SCHEDULER_TOKEN", ""),
+        api_rate_per_minute=_positive(env, problems, "API_RATE_PER_MINUTE", 600) or 600,
+        trusted_proxies=env.int("TRUSTED_PROXIES", 0),
+        log_level=_choice(env, problems, "LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
+        log_format=_choice(env, problems, "LOG_FORMAT", ("json", "console")),
+        retention_raw_days=_positive(env, problems, "RETENTION_RAW_DAYS", 30) or 30,
+        retention_history_days=_positive(env, problems, "RETENTION_HISTORY_DAYS", 730) or 730,
+        alert_webhook_url=env.str("ALERT_WEBHOOK_URL", ""),
+        alert_webhook_secret=env.str("ALERT_WEBHOOK_SECRET", ""),
+        otel_endpoint=env.str("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        sentry_dsn=env.str("SENTRY_DSN", ""),
+        limits=TimeLimits(
+            **{
+                name: env.int(_limit_name(name), getattr(TimeLimits, name))
+                for name in TimeLimits.__dataclass_fields__
+            }
+        ),
+        failures=_failures(env, problems),
+    )
+
+
+def _limit_name(attribute: str) -> str:
+    return "TIME_LIMIT_" + attribute.upper()
+
+
+def _canonical(name: str) -> str:
+    name = name.strip().lower()
+    return {"rss_feed": "rss"}.get(name, name)
+
+
+def _source(env: Env, problems: list[str], name: str) -> SourceSettings:
+    prefix = name.upper()
+    plan = _plan(env, problems, name)
+    rate, budget = RATES.get(f"{name}:{plan}" if plan else name, (None, None))
+    hosts = {"coingecko": COINGECKO_HOSTS, "coinpaprika": COINPAPRIKA_HOSTS}.get(name, {})
+    max_coins = env.int(f"{prefix}_MAX_COINS", 1000 if plan == "public" else 0)
+    return SourceSettings(
+        name=name,
+        schedule=_schedule(env, problems, f"{prefix}_SCHEDULE"),
+        rate_per_minute=_positive(env, problems, f"{prefix}_RATE_PER_MINUTE", rate),
+        monthly_budget=_positive(env, problems, f"{prefix}_MONTHLY_BUDGET", budget),
+        base_url=_http_url(
+            env.str(f"{prefix}_BASE_URL", hosts.get(plan, "")), f"{prefix}_BASE_URL", problems
+        ),
+        api_key=env.str(f"{prefix}_API_KEY", ""),
+        plan=plan,
+        auth_scheme=env.str(f"{prefix}_AUTH_SCHEME", ""),
+        max_coins=max_coins if max_coins > 0 else None,
+        path=env.str(f"{prefix}_PATH", "data/csv" if name == "csv" else ""),
+        urls=_urls(env, problems, name),
+    )
+
+
+def _plan(env: Env, problems: list[str], name: str) -> str:
+    key = env.str(f"{name.upper()}_API_KEY", "")
+    if name == "coinpaprika":
+        return "paid" if key else "free"
+    if name != "coingecko":
+        return ""
+    plan = _choice(env, problems, "COINGECKO_PLAN", ("public", "demo", "pro"))
+    if plan != "public" and not key:
+        problems.append(f"COINGECKO_API_KEY: the plan {plan!r} needs a key")
+    if plan == "public" and key:
+        problems.append("COINGECKO_PLAN: a key is set; say whether it is a demo or a pro key")
+    return plan
+
+
+def _schedule(env: Env, problems: list[str], name: str) -> Schedule:
+    text = env.str(name, DEFAULT_SCHEDULE)
+    try:
+        return parse_schedule(text)
+    except ValueError as error:
+        problems.append(f"{name}: {error}")
+        return parse_schedule(DEFAULT_SCHEDULE)
+
+
+def _urls(env: Env, problems: list[str], name: str) -> tuple[str, ...]:
+    if name != "rss":
+        return ()
+    urls = [url.strip() for url in env.list("RSS_URLS", list(DEFAULT_FEEDS))]
+    return tuple(_http_url(url, "RSS_URLS", problems) for url in urls if url)
+
+
+def _choice(env: Env, problems: list[str], name: str, allowed: tuple[str, ...]) -> str:
+    value = env.str(name, allowed[0])
+    matches = [item for item in allowed if item.lower() == value.strip().lower()]
+    if not matches:
+        problems.append(f"{name}: {value!r} is not one of {', '.join(allowed)}")
+        return allowed[0]
+    return matches[0]
+
+
+def _positive(env: Env, problems: list[str], name: str, default: int | None) -> int | None:
+    value = env.int(name, default)
+    if value is not None and value <= 0:
+        problems.append(f"{name}: must be a whole number above 0")
+        return default
+    return value
+
+
+def _http_url(url: str, name: str, problems: list[str]) -> str:
+    if url and urlsplit(url).scheme not in {"http", "https"}:
+        problems.append(f"{name}: {url!r} does not begin with http:// or https://")
+    return url.rstrip("/") if name.endswith("_BASE_URL") else url
+
+
+def _database_url(url: str, problems: list[str]) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not url:
+        problems.append("DATABASE_URL: not set; for example postgresql://user@host/kasparro")
+    elif scheme not in {"postgres", "postgresql", "postgresql+psycopg2"} or not separator:
+        problems.append("DATABASE_URL: only postgresql:// addresses are understood")
+    # SQLAlchemy 2.1 would load psycopg 3 for the bare form.
+    return f"postgresql+psycopg2://{rest}"
+
+
+def _redis_url(url: str, problems: list[str]) -> str:
+    if not url:
+        problems.append("REDIS_URL: not set; for example redis://host:6379/0")
+    elif urlsplit(url).scheme not in {"redis", "rediss", "sentinel"}:
+        problems.append(
+            "REDIS_URL: only redis://, rediss:// and sentinel:// addresses are understood"
+        )
+    return url
+
+
+def _failures(env: Env, problems: list[str]) -> FailureInjection:
+    enabled = env.bool("ENABLE_FAILURE_INJECTION", env.bool("CHAOS_MODE", False))
+    allowed = env.bool("ALLOW_FAILURE_INJECTION", False)
+    production = env.str("ENVIRONMENT", "development").lower() == "production"
+    if enabled and production and not allowed:
+        problems.append(
+            "ENABLE_FAILURE_INJECTION: refused in production unless ALLOW_FAILURE_INJECTION=true"
+        )
+    return FailureInjection(
+        enabled=enabled,
+        allowed=allowed or not production,
+        probability=min(1.0, max(0.0, env.float("FAILURE_PROBABILITY", 1.0))),
+        at_record=env.int("FAIL_AT_RECORD", None),
+        type=_choice(env, problems, "FAILURE_TYPE", FAILURE_TYPES),
+        point=env.str("FAILURE_POINT", ""),
+        seed=env.int("FAILURE_SEED", 0),
+    )

@@ -1,0 +1,1 @@
+"""Pure rules and values. No module here does I/O or reads a clock."""

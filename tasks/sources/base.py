@@ -1,0 +1,156 @@
+"""What a connector is: a frozen spec and three functions.
+
+``fetch`` talks to the world and gives pages verbatim. ``parse`` and ``normalise`` are pure, so a
+stored page can be replayed with today's rules and without the source.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tasks.core.clock import Clock
+from tasks.core.settings import SourceSettings
+from tasks.domain.records import Item, Record, Rejection
+
+Cursor = Mapping[str, Any]
+"""Where in a source a request begins; JSON, meaningful to its connector only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSpec:
+    """The facts of a source.
+
+    Attributes:
+        name: Its name in settings, tables, URLs and metrics.
+        kind: ``quotes`` or ``news``: what its items become.
+        title: For people.
+        json_items: Whether a page's body is itself a JSON array of items (else transform stores the items beside it).
+        crosses_network: False for files: such a run may honestly take no time.
+        fresh_for_s: Seconds after its timestamp during which an observation counts as fresh.
+        resume_within_s: A run that broke off is continued if it began no longer ago than this.
+        precedence: When sources of equal standing must be ordered, lower goes first.
+    """
+
+    name: str
+    kind: str
+    title: str
+    json_items: bool
+    crosses_network: bool
+    fresh_for_s: int
+    resume_within_s: int
+    precedence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One raw answer, or one piece of a large one.
+
+    Attributes:
+        request: What was asked, for people and for the log; never a secret.
+        status: HTTP status; 200 for a file.
+        media_type: As the source says it, or as the connector knows it.
+        body: Verbatim bytes.
+        headers: The few response headers worth keeping, lower-case names.
+        item_count: Items in the body as far as ``fetch`` can tell cheaply; sizes batches only.
+        unchanged_count: Items the source itself says have not changed and did not send again.
+        checkpoint: Where the source goes on once this page and all before it are loaded; JSON.
+    """
+
+    request: str
+    body: bytes
+    media_type: str
+    checkpoint: Mapping[str, Any]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    item_count: int = 0
+    unchanged_count: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """The outcome of one request.
+
+    Attributes:
+        pages: At least one; may be lazy, so that a large answer is cut without being held in memory.
+        next_cursor: Where the next request begins; None when the source has been read to its end.
+    """
+
+    pages: Iterable[Page]
+    next_cursor: Cursor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """An HTTP answer with status 200-299 or 304.
+
+    Attributes:
+        headers: Lower-case names.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpClient(Protocol):
+    """The one way to the network for connectors: time-outs, size limit, short retries, budget."""
+
+    def get(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Ask for a page.
+
+        Raises:
+            RateLimitedError: 429, or the source is frozen after one.
+            BudgetWaitError: This minute's calls are used up.
+            BudgetSpentError: This month's calls are used up.
+            TransientError: Unreachable, timed out, broken off or 5xx after the short retries.
+            PermanentError: Any other status, or a body beyond the size limit.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchContext:
+    """What ``fetch`` may use.
+
+    Attributes:
+        checkpoint: Where the last successful run ended; empty on the first run and on a full refresh.
+    """
+
+    settings: SourceSettings
+    http: HttpClient
+    clock: Clock
+    checkpoint: Mapping[str, Any]
+
+
+class Connector(Protocol):
+    """One source. Adding one is a class like this and a line in :mod:`tasks.sources.registry`."""
+
+    spec: SourceSpec
+
+    def fetch(self, context: FetchContext, cursor: Cursor | None) -> Fetched:
+        """Make one request; ``cursor`` is None for the first of a run.
+
+        Raises:
+            TransientError: Or one of its kinds, when trying again may help.
+            PermanentError: When it will not.
+        """
+        ...
+
+    def parse(self, page: Page) -> Iterable[Item]:
+        """Split a page into items, lazily. Pure.
+
+        Raises:
+            UnreadablePageError: If the page is not what the source promises.
+        """
+        ...
+
+    def normalise(self, item: Item) -> Record | Rejection:
+        """Turn an item into a record, or say why it cannot be one. Pure and total."""
+        ...

@@ -1,0 +1,58 @@
+"""The engine and the sessions of a process."""
+
+from typing import Any
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+SessionFactory = sessionmaker[Session]
+
+
+def create_database_engine(
+    url: str,
+    *,
+    application_name: str,
+    statement_timeout_s: float,
+    pool_size: int = 2,
+    **kwargs: Any,
+) -> Engine:
+    """Return an engine whose connections cannot hang for ever.
+
+    Args:
+        url: SQLAlchemy URL with the psycopg2 driver.
+        application_name: Shown in ``pg_stat_activity``.
+        statement_timeout_s: The server cancels a longer statement; psycopg2 itself cannot be interrupted.
+        pool_size: Connections kept; two more may be opened for a moment.
+        kwargs: Further arguments of :func:`sqlalchemy.create_engine`.
+    """
+    options = (
+        f"-c statement_timeout={int(statement_timeout_s * 1000)} -c lock_timeout={int(statement_timeout_s * 1000)} "
+        f"-c idle_in_transaction_session_timeout={int(statement_timeout_s * 2000)} -c timezone=UTC "
+        "-c jit=off"
+    )
+    connect_args = {
+        "connect_timeout": 3,
+        "keepalives": 1,
+        "keepalives_idle": 30,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+        "application_name": application_name,
+        "options": options,
+    }
+    return create_engine(
+        url,
+        connect_args=connect_args,
+        pool_size=pool_size,
+        max_overflow=2,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        pool_use_lifo=True,
+        **kwargs,
+    )
+
+
+def create_session_factory(engine: Engine) -> SessionFactory:
+    """Return the factory whose ``begin()`` is one use case's transaction."""
+    return sessionmaker(engine, expire_on_commit=False)

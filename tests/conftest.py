@@ -1,0 +1,88 @@
+"""Real servers for the whole suite, started by itself when none is configured."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
+from tests.support.databases import Databases
+from tests.support.servers import running_servers
+
+from tasks.core.settings import Settings, load_settings
+from tasks.store.session import create_database_engine
+
+_ENVIRONMENT = ("KASPARRO_", "DATABASE_URL", "REDIS_URL", "API_", "COIN", "CSV_", "RSS_", "SOURCES")
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """PostgreSQL and a Redis-protocol server: ``TEST_DATABASE_URL``/``TEST_REDIS_URL`` or embedded ones."""
+    with running_servers(tmp_path_factory.mktemp("servers")) as urls:
+        yield urls
+
+
+@pytest.fixture(scope="session")
+def databases(servers) -> Databases:
+    """Makes migrated databases by cloning one template."""
+    return Databases(servers["DATABASE_URL"])
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch) -> None:
+    """No setting of the developer's shell reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(_ENVIRONMENT) or name.endswith(("_SCHEDULE", "_RATE_PER_MINUTE")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def shared_engine(databases) -> Iterator[Engine]:
+    """One database for all tests that stay inside a rolled-back transaction."""
+    with databases.cloned() as url:
+        engine = create_database_engine(url, application_name="tests", statement_timeout_s=20)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def connection(shared_engine) -> Iterator[Connection]:
+    """A connection whose outer transaction is rolled back after the test."""
+    with shared_engine.connect() as connection, connection.begin() as transaction:
+        yield connection
+        transaction.rollback()
+
+
+@pytest.fixture
+def session(connection) -> Iterator[Session]:
+    """A session inside the outer transaction; its own commits are savepoints."""
+    with Session(connection, join_transaction_mode="create_savepoint") as session:
+        yield session
+
+
+@pytest.fixture
+def database_url(databases) -> Iterator[str]:
+    """A migrated database of the test's own, for tests with several connections or processes."""
+    with databases.cloned() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(servers) -> str:
+    """The Redis-protocol server, emptied."""
+    import redis  # noqa: PLC0415
+
+    client = redis.Redis.from_url(servers["REDIS_URL"])
+    client.flushall()
+    client.close()
+    return servers["REDIS_URL"]
+
+
+@pytest.fixture
+def settings(monkeypatch, database_url, redis_url, tmp_path: Path) -> Settings:
+    """Settings of a fresh installation on the test's own database."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("CSV_PATH", str(tmp_path / "csv"))
+    return load_settings()
