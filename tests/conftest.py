@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
-from tests.support.databases import Databases
-from tests.support.servers import running_servers
 
 from tasks.core.settings import Settings, load_settings
 from tasks.store.session import create_database_engine
+from tests.support.databases import Databases
+from tests.support.servers import running_servers
 
 _ENVIRONMENT = ("KASPARRO_", "DATABASE_URL", "REDIS_URL", "API_", "COIN", "CSV_", "RSS_", "SOURCES")
 

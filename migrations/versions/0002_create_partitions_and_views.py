@@ -50,7 +50,9 @@ def upgrade() -> None:
         end $$
         """
     )
-    op.execute("create index ix_quote_history_asset_id_observed_at on quote_history (asset_id, observed_at)")
+    op.execute(
+        "create index ix_quote_history_asset_id_observed_at on quote_history (asset_id, observed_at)"
+    )
     op.execute(RAW_ITEMS)
     for source in ("coingecko", "coinpaprika"):
         op.execute(JSON_VIEW.format(source=source))
