@@ -4,11 +4,13 @@
 stored page can be replayed with today's rules and without the source.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from tasks.core.clock import Clock
+from tasks.core.errors import KasparroError
 from tasks.core.settings import SourceSettings
 from tasks.domain.records import Item, Record, Rejection
 
@@ -54,6 +56,9 @@ class Page:
         item_count: Items in the body as far as ``fetch`` can tell cheaply; sizes batches only.
         unchanged_count: Items the source itself says have not changed and did not send again.
         checkpoint: Where the source goes on once this page and all before it are loaded; JSON.
+        fetched_at: When the answer came in, aware UTC; stored with the page and given back when it
+            is replayed, so that "in the future" means the same then. None when nobody knows: then
+            no date of the page is too new.
     """
 
     request: str
@@ -64,6 +69,7 @@ class Page:
     headers: Mapping[str, str] = field(default_factory=dict)
     item_count: int = 0
     unchanged_count: int = 0
+    fetched_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +87,10 @@ class Fetched:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """An HTTP answer with status 200-299 or 304.
+    """An HTTP answer. :meth:`HttpClient.get` returns only those with status 200-299 or 304.
 
     Attributes:
+        url: Where it came from after redirects, without query and credentials.
         headers: Lower-case names.
     """
 
@@ -91,6 +98,12 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+Judge = Callable[[Response], KasparroError | None]
+"""A source's own reading of an answer of *any* status: the error it really is, or None to leave it
+to the general rule. It sees every answer before the budget and the circuit are told, so that a
+``Throttled`` with status 200 freezes the source as a 429 would."""
 
 
 class HttpClient(Protocol):
@@ -102,13 +115,16 @@ class HttpClient(Protocol):
         *,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
+        judge: Judge | None = None,
     ) -> Response:
         """Ask for a page.
 
         Raises:
-            RateLimitedError: 429, or the source is frozen after one.
-            BudgetWaitError: This minute's calls are used up.
+            RateLimitedError: 429, 503 with ``Retry-After``, or what ``judge`` calls so.
+            CircuitOpenError: The source failed too often lately and is left alone.
+            BudgetWaitError: This minute's calls are used up, or the source is frozen after a 429.
             BudgetSpentError: This month's calls are used up.
+            UnavailableError: The budget cannot be asked.
             TransientError: Unreachable, timed out, broken off or 5xx after the short retries.
             PermanentError: Any other status, or a body beyond the size limit.
         """
