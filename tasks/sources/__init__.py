@@ -1,0 +1,1 @@
+"""Connectors: how each source is asked, and what its words mean."""
