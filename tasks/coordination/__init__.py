@@ -1,0 +1,1 @@
+"""What all workers share through Redis: a source's budget, its circuit, the names of keys."""
