@@ -5,10 +5,10 @@
 *Why it holds.* Redis keeps the times of the last N grants and, in one atomic script on its own
 clock, grants a call only if the N-th last grant is at least W + J old. So of any N + 1 grants the
 first and the last, made at ``g`` and ``g'``, satisfy ``g' - g >= W + J``. A call reaches the
-upstream some time ``d`` after its grant, with ``0 <= d <= J``: then it is seen at ``g + d``, and
-the two are ``g' + d' - g - d >= W + J - J = W`` apart. No window of W seconds, one end excluded, holds
-both. N calls may come at once; a token bucket would have to spread them and give up half the rate
-to promise the same. J is 3 s, the longest a connection may take to be made, and costs 5 % of rate.
+upstream some time ``d`` after its grant, with ``0 <= d <= J``: the two are seen at ``g + d`` and
+``g' + d'``, and ``(g' + d') - (g + d) >= W + J - J = W``. No window of W seconds, one end excluded,
+holds both. N calls may come at once; a token bucket would have to spread them and give up half the
+rate to promise the same. J is 3 s, the longest a connection may take to be made: 5 % of the rate.
 
 *Where it ends.* It holds over any number of processes, and when the server's clock is set back
 (the calls then count as just made). It does not hold when that clock is set forward, when a call

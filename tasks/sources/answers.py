@@ -1,4 +1,4 @@
-"""What an HTTP answer means when the source has no words of its own: its status, its Retry-After."""
+"""What an HTTP answer means where the source has no words of its own."""
 
 import email.utils
 import math
