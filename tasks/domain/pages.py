@@ -17,7 +17,9 @@ class Page:
         body: Verbatim bytes.
         headers: The few response headers worth keeping, lower-case names.
         item_count: Items in the body as far as ``fetch`` can tell cheaply; sizes batches only.
-        fetched_at: When the answer arrived; a replay is given the same moment again.
+        fetched_at: When the answer came in, aware UTC; stored with the page and given back when it
+            is replayed, so that "in the future" means the same then. None when nobody knows: then
+            no date of the page is too new.
         unchanged_count: Items the source itself says have not changed and did not send again.
         checkpoint: Where the source goes on once this page and all before it are loaded; JSON.
     """
@@ -26,8 +28,8 @@ class Page:
     body: bytes
     media_type: str
     checkpoint: Mapping[str, Any]
-    fetched_at: datetime
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     item_count: int = 0
     unchanged_count: int = 0
+    fetched_at: datetime | None = None

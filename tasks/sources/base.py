@@ -4,11 +4,12 @@
 stored page can be replayed with today's rules and without the source.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tasks.core.clock import Clock
+from tasks.core.errors import KasparroError
 from tasks.core.settings import SourceSettings
 from tasks.domain.pages import Page
 from tasks.domain.records import Item, Record, Rejection
@@ -19,6 +20,7 @@ __all__ = [
     "FetchContext",
     "Fetched",
     "HttpClient",
+    "Judge",
     "Page",
     "Response",
     "SourceSpec",
@@ -68,9 +70,10 @@ class Fetched:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """An HTTP answer with status 200-299 or 304.
+    """An HTTP answer. :meth:`HttpClient.get` returns only those with status 200-299 or 304.
 
     Attributes:
+        url: Where it came from after redirects, without query and credentials.
         headers: Lower-case names.
     """
 
@@ -78,6 +81,12 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+Judge = Callable[[Response], KasparroError | None]
+"""A source's own reading of an answer of *any* status: the error it really is, or None to leave it
+to the general rule. It sees every answer before the budget and the circuit are told, so that a
+``Throttled`` with status 200 freezes the source as a 429 would."""
 
 
 class HttpClient(Protocol):
@@ -89,13 +98,16 @@ class HttpClient(Protocol):
         *,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
+        judge: Judge | None = None,
     ) -> Response:
         """Ask for a page.
 
         Raises:
-            RateLimitedError: 429, or the source is frozen after one.
-            BudgetWaitError: This minute's calls are used up.
+            RateLimitedError: 429, 503 with ``Retry-After``, or what ``judge`` calls so.
+            CircuitOpenError: The source failed too often lately and is left alone.
+            BudgetWaitError: This minute's calls are used up, or the source is frozen after a 429.
             BudgetSpentError: This month's calls are used up.
+            UnavailableError: The budget cannot be asked.
             TransientError: Unreachable, timed out, broken off or 5xx after the short retries.
             PermanentError: Any other status, or a body beyond the size limit.
         """

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import func, insert, text
 from sqlalchemy.orm import Session
 
 from tasks.domain.pages import Page
@@ -30,7 +30,7 @@ def add(session: Session, run_id: UUID, number: int, source: str, page: Page) ->
             body=page.body,
             unchanged_count=page.unchanged_count,
             body_sha256=hashlib.sha256(page.body).digest(),
-            ingested_at=page.fetched_at,
+            ingested_at=page.fetched_at or func.now(),
         )
         .returning(RawPage.raw_page_id)
     )
