@@ -1,18 +1,10 @@
 """The composition root: the only place where concrete classes meet."""
 
-import random
 from functools import cache
 
-from tasks.coordination import redis_client
-from tasks.coordination.budget import RedisBudget
-from tasks.coordination.circuit import RedisCircuit
-from tasks.core.clock import system_clock
 from tasks.core.settings import Settings, load_settings
-from tasks.messages import CeleryPublisher, Role, create_app
+from tasks.messages import Role
 from tasks.pipeline.dependencies import Dependencies
-from tasks.sources import registry
-from tasks.sources.http import RequestsHttpClient
-from tasks.store.session import create_database_engine, create_session_factory
 
 
 def build(settings: Settings, *, role: Role) -> Dependencies:
@@ -22,7 +14,6 @@ def build(settings: Settings, *, role: Role) -> Dependencies:
         settings: Of this process.
         role: ``worker``, or ``api`` and ``cli``, which do not wait for a broker that is away.
     """
-    ...
 
 
 @cache

@@ -52,7 +52,7 @@ def create_app(role: Role) -> Celery:
 
 
 class CeleryPublisher:
-    """Sends through Celery to direct queues: a custom exchange would lose messages after a flush."""
+    """Sends to direct queues: a custom exchange would lose messages after a flush of the broker."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -67,7 +67,9 @@ class CeleryPublisher:
         try:
             (chain(*steps) if len(steps) > 1 else steps[0]).apply_async(retry=False)
         except OperationalError as error:
-            raise UnavailableError("The broker does not answer; the run waits in the database.") from error
+            raise UnavailableError(
+                "The broker does not answer; the run waits in the database."
+            ) from error
 
     def _steps(self, source: str, run_id: UUID, stage: Stage, page: int) -> Sequence[Signature]:
         if stage is Stage.FETCH:

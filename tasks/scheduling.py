@@ -19,7 +19,7 @@ class Aligned(BaseSchedule):
         self.schedule = schedule
 
     def is_due(self, last_run_at: datetime) -> schedstate:
-        """Tell whether a slot lies between the last tick and now, and the seconds to the next one."""
+        """Tell whether a slot lies between the last tick and now, and how long to the next one."""
         now = self.now()
         due = self.schedule.previous(now) > last_run_at
         return schedstate(due, (self.schedule.following(now) - now).total_seconds())

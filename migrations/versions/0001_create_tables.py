@@ -157,7 +157,8 @@ def upgrade() -> None:
         sa.Column("checkpoint_before", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("checkpoint_after", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.CheckConstraint(
-            "status in ('queued','running','success','partial','failed','skipped','crashed','cancelled')",
+            "status in ('queued','running','success','partial','failed','skipped',"
+            "'crashed','cancelled')",
             name=op.f("ck_etl_runs_status"),
         ),
         sa.CheckConstraint(

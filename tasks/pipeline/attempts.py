@@ -105,9 +105,7 @@ def _understood(error: Exception) -> KasparroError:
     return internal
 
 
-def _fail(
-    dependencies: Dependencies, run: Run, claim: Claim, error: KasparroError
-) -> Again | None:
+def _fail(dependencies: Dependencies, run: Run, claim: Claim, error: KasparroError) -> Again | None:
     decision = decide(error, failures=claim.failures, chance=dependencies.chance)
     with dependencies.transaction() as session:
         if isinstance(decision, GiveUp):
@@ -141,9 +139,7 @@ def _give_up(session: Session, run: Run, claim: Claim, error: KasparroError) -> 
     _log.warning("stage_given_up", stage=claim.stage, page=claim.first, reason=str(error))
 
 
-def note_finished(
-    session: Session, run: Run, claim: Claim, detail: Mapping[str, object]
-) -> None:
+def note_finished(session: Session, run: Run, claim: Claim, detail: Mapping[str, object]) -> None:
     """Record, in the transaction that completes a stage, that it did and how long it took."""
     seconds = (database.now(session) - claim.claimed_at).total_seconds()
     _note(session, claim, "finished", {"seconds": round(seconds, 3), **detail})

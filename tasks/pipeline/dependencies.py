@@ -1,4 +1,4 @@
-"""What a use case may use: built once for a process by :mod:`tasks.bootstrap`, replaced in tests."""
+"""What a use case may use: built once a process by :mod:`tasks.bootstrap`, replaced in tests."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -82,6 +82,6 @@ class Dependencies:
 
 
 def _may_pass(error: DBAPIError) -> bool:
-    """Tell by SQLSTATE: connection (08), rollback (40), resources (53), operator (57), locks (55)."""
+    """Tell by SQLSTATE class: connection 08, rollback 40, resources 53, locks 55, operator 57."""
     state = getattr(error.orig, "pgcode", None)
     return state is None or state[:2] in {"08", "40", "53", "55", "57"}

@@ -11,7 +11,17 @@ from tasks.core.errors import ConflictError, KasparroError, UnavailableError
 from tasks.core.logging import get_logger
 from tasks.domain.runs import RunStatus
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import checkpoints, database, events, pages, resuming, runs, staging, totals, versions
+from tasks.store import (
+    checkpoints,
+    database,
+    events,
+    pages,
+    resuming,
+    runs,
+    staging,
+    totals,
+    versions,
+)
 from tasks.store.tables import Run
 
 _log = get_logger(__name__)
@@ -41,7 +51,8 @@ def queue_run(
 
     Raises:
         NotFoundError: If there is no such source.
-        ConflictError: If it has an active run (``active_run_id`` in the context) or the slot has had its run.
+        ConflictError: If it has an active run (``active_run_id`` in the context), or the slot has
+            had its run.
     """
     spec = dependencies.connector(source).spec
     options = dict(options or {})
@@ -55,7 +66,9 @@ def queue_run(
         _refuse(session, source)
     events.add(session, run.run_id, "run_queued", detail={"trigger": trigger})
     since = database.now(session) - timedelta(seconds=spec.resume_within_s)
-    broken = None if options.get("full_refresh") else runs.unfinished_before(session, run, since=since)
+    broken = (
+        None if options.get("full_refresh") else runs.unfinished_before(session, run, since=since)
+    )
     if broken is None or not resuming.take_up(session, broken.run_id, run.run_id):
         pages.add_pending(session, run.run_id, 1, None)
     else:
@@ -103,9 +116,7 @@ def start_due_run(dependencies: Dependencies, source: str) -> UUID | None:
         if checkpoints.is_paused(session, source):
             return None
         try:
-            run_id = queue_run(
-                dependencies, session, source, trigger="schedule", slot=slot
-            ).run_id
+            run_id = queue_run(dependencies, session, source, trigger="schedule", slot=slot).run_id
         except ConflictError as conflict:
             _log.info("slot_passed_over", source=source, slot=str(slot), reason=str(conflict))
             return None
@@ -121,7 +132,7 @@ def end(
     error: KasparroError | None = None,
     **values: Any,
 ) -> bool:
-    """Give a run its final state, with everything that follows from it, in the caller's transaction.
+    """Give a run its final state and all that follows from it, in the caller's transaction.
 
     Returns:
         False if it was final already.

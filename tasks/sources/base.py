@@ -38,7 +38,8 @@ class SourceSpec:
         name: Its name in settings, tables, URLs and metrics.
         kind: ``quotes`` or ``news``: what its items become.
         title: For people.
-        json_items: Whether a page's body is itself a JSON array of items (else transform stores the items beside it).
+        json_items: Whether a page's body is itself a JSON array of items (else transform stores the
+            items beside it).
         crosses_network: False for files: such a run may honestly take no time.
         fresh_for_s: Seconds after its timestamp during which an observation counts as fresh.
         resume_within_s: A run that broke off is continued if it began no longer ago than this.
@@ -60,7 +61,7 @@ class Fetched:
     """The outcome of one request.
 
     Attributes:
-        pages: At least one; may be lazy, so that a large answer is cut without being held in memory.
+        pages: At least one; may be lazy, so that a large answer is cut without being held twice.
         next_cursor: Where the next request begins; None when the source has been read to its end.
     """
 
@@ -119,7 +120,8 @@ class FetchContext:
     """What ``fetch`` may use.
 
     Attributes:
-        checkpoint: Where the last successful run ended; empty on the first run and on a full refresh.
+        checkpoint: Where the last successful run ended; empty on the first run and on a full
+            refresh.
     """
 
     settings: SourceSettings

@@ -15,7 +15,6 @@ from tasks.domain.runs import ACTIVE, PageState, Stage
 from tasks.store import database
 from tasks.store.tables import Run, RunPage
 
-
 RESEND_AFTER = timedelta(seconds=20)
 """How long a message that was sent may rest before the sweeper sends it again."""
 
@@ -57,9 +56,7 @@ def add_pending(session: Session, run_id: UUID, page: int, cursor: dict[str, Any
     )
 
 
-def claim(
-    session: Session, run_id: UUID, stage: Stage, *, page: int, lease_s: int
-) -> Claim | None:
+def claim(session: Session, run_id: UUID, stage: Stage, *, page: int, lease_s: int) -> Claim | None:
     """Claim a page (fetch) or the batch that ``page`` names (transform, load).
 
     Returns:
@@ -177,7 +174,9 @@ def waiting(session: Session, run_id: UUID) -> list[OpenPage]:
     """Return the fetched pages that are in no batch yet, in order."""
     rows = session.execute(
         select(RunPage.page, RunPage.items, RunPage.fetched_at)
-        .where(RunPage.run_id == run_id, RunPage.state == PageState.FETCHED, RunPage.batch.is_(None))
+        .where(
+            RunPage.run_id == run_id, RunPage.state == PageState.FETCHED, RunPage.batch.is_(None)
+        )
         .order_by(RunPage.page)
     )
     return [OpenPage(*row) for row in rows]

@@ -10,7 +10,7 @@ _DIGESTS = text(
     "select external_id, digest from quotes where source = :source and external_id = any(:ids)"
 )
 
-# Newest observation of each item within the batch; ties go to the later page, as it was asked later.
+# The newest observation of each item within the batch; ties go to the page asked for later.
 _UPSERT = text(
     """
     insert into quotes as q (source, external_id, asset_id, symbol, name, rank, price_usd,
@@ -81,9 +81,7 @@ def upsert(session: Session, source: str, run_id: UUID, pages: Sequence[int]) ->
     session.execute(_UPSERT, _parameters(source, run_id, pages))
 
 
-def touched_assets(
-    session: Session, source: str, run_id: UUID, pages: Sequence[int]
-) -> list[int]:
+def touched_assets(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> list[int]:
     """Return the assets that the staged observations speak of, ascending."""
     return list(session.scalars(_TOUCHED, _parameters(source, run_id, pages)))
 

@@ -29,7 +29,9 @@ def add(
     An item that an operator discarded stays discarded.
     """
     rows = {
-        (entry.digest, entry.rejection.rule, entry.rejection.field): _row(source, run_id, page, entry)
+        (entry.digest, entry.rejection.rule, entry.rejection.field): _row(
+            source, run_id, page, entry
+        )
         for entry in entries
     }
     if not rows:

@@ -8,7 +8,16 @@ from sqlalchemy.orm import Session
 from tasks.domain.runs import PageState
 from tasks.store.tables import RunPage
 
-_COPIED = ("page", "request_page", "cursor", "is_last", "batch", "raw_page_id", "checkpoint", "items")
+_COPIED = (
+    "page",
+    "request_page",
+    "cursor",
+    "is_last",
+    "batch",
+    "raw_page_id",
+    "checkpoint",
+    "items",
+)
 
 
 def take_up(session: Session, broken: UUID, run_id: UUID) -> bool:
@@ -43,9 +52,7 @@ def _first_of_request(session: Session, broken: UUID, row: RunPage) -> RunPage:
     return session.get_one(RunPage, (broken, row.request_page))
 
 
-def _add(
-    session: Session, run_id: UUID, row: RunPage, *, fetched: bool, batch: int | None
-) -> None:
+def _add(session: Session, run_id: UUID, row: RunPage, *, fetched: bool, batch: int | None) -> None:
     values = {name: getattr(row, name) for name in _COPIED} | {"batch": batch}
     if fetched:
         values |= {"state": PageState.FETCHED, "fetched_at": row.fetched_at}

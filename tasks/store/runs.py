@@ -51,7 +51,9 @@ def active_ids(session: Session) -> list[UUID]:
 
 def latest(session: Session, source: str) -> Run | None:
     """Return the source's newest run."""
-    newest = select(Run).where(Run.source == source).order_by(Run.queued_at.desc(), Run.run_id).limit(1)
+    newest = (
+        select(Run).where(Run.source == source).order_by(Run.queued_at.desc(), Run.run_id).limit(1)
+    )
     return session.scalars(newest).one_or_none()
 
 

@@ -1,4 +1,4 @@
-"""Every table. Constraints are named by convention; times are ``timestamptz``; money is ``NUMERIC``."""
+"""Every table: constraints named by convention, times ``timestamptz``, money ``NUMERIC``."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -92,7 +92,8 @@ class Run(Base):
 
     __table_args__ = (
         CheckConstraint(
-            "status in ('queued','running','success','partial','failed','skipped','crashed','cancelled')",
+            "status in ('queued','running','success','partial','failed','skipped',"
+            "'crashed','cancelled')",
             name="status",
         ),
         CheckConstraint(
@@ -298,7 +299,7 @@ class Asset(Base):
 class AssetLink(Base):
     """Which asset an item of a source is, why we think so, and who decided.
 
-    ``identity_key`` is the normalised symbol and name under which twins of other sources are sought.
+    ``identity_key`` is the normalised symbol and name under which other sources' twins are sought.
     """
 
     __tablename__ = "asset_links"
@@ -516,7 +517,7 @@ class MetricTotal(Base):
 
 
 class DataVersion(Base):
-    """One row per cached thing (``data``, ``runs``, ``news``): raised by every load that changed it."""
+    """One row a topic (``data``, ``runs``, ``news``): raised by every load that changed it."""
 
     __tablename__ = "data_versions"
 

@@ -9,7 +9,22 @@ from sqlalchemy.orm import Session
 from tasks.store.tables import MetricTotal
 
 # Upper bounds in seconds: from a stage of milliseconds to a run of an hour.
-BUCKETS = ("0.01", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "300", "1800", "3600")
+BUCKETS = (
+    "0.01",
+    "0.05",
+    "0.1",
+    "0.25",
+    "0.5",
+    "1",
+    "2.5",
+    "5",
+    "10",
+    "30",
+    "60",
+    "300",
+    "1800",
+    "3600",
+)
 
 
 def add(session: Session, name: str, amount: Decimal | float = 1, **labels: str) -> None:
