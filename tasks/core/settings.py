@@ -31,7 +31,7 @@ DEFAULT_FEEDS = (
     "https://cointelegraph.com/rss",
 )
 # Requests per minute and month. CoinGecko: pricing page and rate-limit documentation of 2025 and
-# 2026, the lower figure of the two; CoinPaprika: its OpenAPI document 1.7.10. All can be overridden.
+# 2026, the lower figure of the two; CoinPaprika: its OpenAPI document 1.7.10. All can be replaced.
 RATES = {
     "coingecko:public": (10, None),
     "coingecko:demo": (30, 10_000),

@@ -25,6 +25,7 @@ from tasks.domain.runs import RunStatus, Stage
 from tasks.pipeline import lifecycle
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import database, events, pages, runs, totals
+from tasks.store.events import Step
 from tasks.store.pages import Claim
 from tasks.store.tables import Run
 
@@ -88,9 +89,7 @@ def _claim(
             return None
         if runs.start(session, run_id):
             events.add(session, run_id, "run_started")
-        events.add(
-            session, run_id, f"{stage}_started", stage=stage, page=page, attempt=claim.attempt
-        )
+        _note(session, claim, "started")
         return runs.get(session, run_id), claim
 
 
@@ -146,16 +145,11 @@ def note_finished(session: Session, run: Run, claim: Claim, detail: Mapping[str,
     totals.observe(session, "etl_stage_seconds", seconds, source=run.source, stage=claim.stage)
 
 
-def _note(session: Session, claim: Claim, word: str, detail: Mapping[str, object]) -> None:
-    events.add(
-        session,
-        claim.run_id,
-        f"{claim.stage}_{word}",
-        stage=claim.stage,
-        page=claim.first,
-        attempt=claim.attempt,
-        detail=detail,
-    )
+def _note(
+    session: Session, claim: Claim, word: str, detail: Mapping[str, object] | None = None
+) -> None:
+    step = Step(claim.stage, claim.first, claim.attempt)
+    events.add(session, claim.run_id, f"{claim.stage}_{word}", step=step, detail=detail)
 
 
 def _send(dependencies: Dependencies, run: Run, messages: Sequence[Message]) -> None:

@@ -15,7 +15,8 @@ _UPSERT = text(
     insert into news as n (source, external_id, guid_hash, feed, title, url, summary, author,
       published_at, digest, run_id)
     select distinct on (s.external_id) :source, s.external_id,
-      sha256(convert_to(s.external_id, 'UTF8')), s.feed, s.title, s.url, s.summary, s.author, s.published_at, s.digest, s.run_id
+      sha256(convert_to(s.external_id, 'UTF8')), s.feed, s.title, s.url, s.summary, s.author,
+      s.published_at, s.digest, s.run_id
     from staged_news s where s.run_id = :run_id and s.page = any(:pages)
     order by s.external_id, s.page desc, s.item desc
     on conflict (source, guid_hash) do update set
