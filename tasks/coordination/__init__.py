@@ -1,1 +1,1 @@
-"""What all workers share through Redis: a source's budget, its circuit, the names of keys."""
+"""What processes share through Redis: budgets, circuits, and the mended broker transport."""
