@@ -1,1 +1,1 @@
-"""Connectors: how each source is asked, and what its words mean."""
+"""Connectors: one source each, fetch apart from meaning."""

@@ -13,10 +13,8 @@ import msgspec
 
 from tasks.core.errors import KasparroError, PermanentError, RateLimitedError, TransientError
 from tasks.sources import json_pages
+from tasks.sources.answers import DEFAULT_RETRY_AFTER_S
 from tasks.sources.base import Response
-
-DEFAULT_WAIT_S = 60.0
-"""Silence after a rate limit that does not say how long; the vendors' windows are a minute."""
 
 # Cloudflare's 1015 is its rate limit, as text or inside a page; "throttled" is CoinGecko's, the
 # last two are CoinPaprika's.
@@ -56,7 +54,7 @@ def judge(response: Response, *, title: str, advice: Mapping[int, str]) -> Kaspa
     if refusal.is_rate_limit or response.status == HTTPStatus.TOO_MANY_REQUESTS:
         said = _said(response, refusal)
         return RateLimitedError(
-            f"{title} asks for fewer calls. {said}", retry_after_s=DEFAULT_WAIT_S
+            f"{title} asks for fewer calls. {said}", retry_after_s=DEFAULT_RETRY_AFTER_S
         )
     if is_success and refusal.is_json and refusal.code is None and not refusal.message:
         return None

@@ -59,6 +59,6 @@ def _loaded(entry: EntryPoint) -> Connector:
         ) from exc
     if declared != entry.name:
         raise ConfigurationError(
-            f"The connector {entry.value} is registered as {entry.name!r} and calls itself {declared!r}"
+            f"The connector {entry.value} of source {entry.name!r} calls itself {declared!r}"
         )
     return connector
