@@ -5,7 +5,7 @@ from functools import cache, partial
 
 import redis
 
-from tasks.coordination.budget import RedisBudget
+from tasks.coordination.budget import CallLimits, RedisBudget
 from tasks.coordination.circuit import RedisCircuit
 from tasks.coordination.gate import RedisGate
 from tasks.coordination.redis_client import create_redis_client
@@ -17,7 +17,7 @@ from tasks.messages import CeleryPublisher, Role, create_app
 from tasks.pipeline.dependencies import Dependencies
 from tasks.sources import registry
 from tasks.sources.base import Connector
-from tasks.sources.http import RequestsHttpClient
+from tasks.sources.http import HttpLimits, RequestsHttpClient
 from tasks.store.session import create_database_engine, create_session_factory
 
 
@@ -65,7 +65,7 @@ def _http_client(
     return RequestsHttpClient(
         source,
         clock,
-        deadline_s=settings.limits.http_s,
+        limits=HttpLimits(deadline_s=settings.limits.http_s),
         gate=RedisGate(
             source,
             _budget(settings.sources[source], client, clock, tally),
@@ -81,9 +81,8 @@ def _budget(source: SourceSettings, client: redis.Redis, clock: Clock, tally: Ta
     return RedisBudget(
         client,
         clock,
-        source=source.name,
-        rate=source.rate_per_minute,
-        monthly=source.monthly_budget,
+        source.name,
+        CallLimits(rate=source.rate_per_minute, monthly=source.monthly_budget),
         observe_wait=lambda source, seconds: tally.add(
             "etl_rate_limit_wait_seconds", seconds, source=source
         ),
