@@ -191,7 +191,7 @@ def test_an_outage_is_tried_again_and_then_fails_the_run(bench, source):
     run = bench.one("select * from etl_runs where run_id = :id", id=run_id)
     assert (run.status, run.error_message) == ("failed", "Nobody answers.")
     retries = bench.one("select count(*) as n from run_events where event = 'fetch_retried'").n
-    assert retries == 5
+    assert retries == 4
 
 
 def test_a_failed_run_leaves_the_checkpoint_as_it_was(bench, source):
