@@ -3,7 +3,7 @@
 Measured reasons: docs/adr/0004-celery-and-redis.md.
 """
 
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from tasks.core.schedules import Every
 from tasks.core.settings import load_settings
