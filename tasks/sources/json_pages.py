@@ -18,7 +18,7 @@ BROKEN_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 # Vendors write the id first; this finds it ten times faster than a decoder that must walk to the
 # end of the item. What it does not match, a decoder looks at.
-_LEADING_ID = re.compile(rb'\{\s*"id"\s*:\s*"([ !#-\[\]-~]*)"')
+_LEADING_ID = re.compile(rb'\{\s*"id"\s*:\s*"([ !#-\[\]-~]{1,200})"')
 # A message of msgspec's ends in the place: "Expected `str`, got `int` - at `$.symbol`".
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]*)`")
@@ -108,14 +108,15 @@ def items(page: Page) -> Iterator[Item]:
 
 
 def external_id(payload: bytes) -> str | None:
-    """Read the text under ``id``; None when there is none."""
+    """Read the text under ``id``; None when there is none, or none that could be stored."""
     match = _LEADING_ID.match(payload)
     if match is not None:
         return match[1].decode("ascii")
     try:
-        return _IDENTIFIED.decode(payload).id
+        found = _IDENTIFIED.decode(payload).id
     except BROKEN_JSON:
         return None
+    return None if quality.text_fault(found, quality.MAX_ID_CHARS) else found
 
 
 def newest(
@@ -143,10 +144,11 @@ def rejection(item: Item, error: Exception) -> Rejection:
 def id_rejection(item: Item) -> Rejection:
     """Say why :func:`external_id` found nothing in an item."""
     try:
-        _IDENTIFIED.decode(item.payload)
+        found = _IDENTIFIED.decode(item.payload).id
     except BROKEN_JSON as exc:
         return _rejection(None, exc)
-    return quality.rejection(None, "id", Fault("required", "was not found when the page was split"))
+    fault = quality.text_fault(found, quality.MAX_ID_CHARS)
+    return quality.rejection(None, "id", fault or Fault("required", "was not given with the item"))
 
 
 def _rejection(external_id: str | None, error: Exception) -> Rejection:
