@@ -3,6 +3,7 @@
 A server that outlived its starter is used again; a stale pid file is no obstacle.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -146,10 +147,8 @@ def _terminate(pid: int | None, how: signal.Signals) -> None:
 
 
 def _alive(pid: int) -> bool:
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # a child of ours would stay a zombie
-    except ChildProcessError:
-        pass
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

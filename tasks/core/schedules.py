@@ -31,7 +31,7 @@ class Every:
 
 @dataclass(frozen=True)
 class Cron:
-    """A cron expression; day of month and day of week restrict as in Vixie cron (either may match)."""
+    """A cron expression; when day of month and of week are both given, either may match."""
 
     expression: str
     minutes: frozenset[int]

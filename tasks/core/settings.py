@@ -6,6 +6,7 @@ mends a file once and not ten times.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,8 +30,8 @@ DEFAULT_FEEDS = (
     "https://www.coindesk.com/arc/outboundfeeds/rss/",
     "https://cointelegraph.com/rss",
 )
-# Requests per minute and month. CoinGecko: pricing page and rate-limit documentation, 2025 and 2026, the lower
-# figure of the two; CoinPaprika: its OpenAPI document 1.7.10. Both can be overridden for each source.
+# Requests per minute and month. CoinGecko: pricing page and rate-limit documentation of 2025 and
+# 2026, the lower figure of the two; CoinPaprika: its OpenAPI document 1.7.10. All can be replaced.
 RATES = {
     "coingecko:public": (10, None),
     "coingecko:demo": (30, 10_000),
@@ -98,7 +99,7 @@ class TimeLimits:
     def problems(self) -> Iterable[str]:
         """Say what breaks the order that keeps a piece of work in one pair of hands."""
         names = ("http_s", "statement_s", "soft_s", "hard_s", "lease_s", "visibility_s")
-        for shorter, longer in zip(names, names[1:], strict=False):
+        for shorter, longer in pairwise(names):
             if getattr(self, shorter) >= getattr(self, longer):
                 yield f"{_limit_name(shorter)} must be below {_limit_name(longer)}"
 
