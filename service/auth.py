@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from tasks.core.errors import InvalidInputError, NotFoundError
+from tasks.core.errors import CallerError, InvalidInputError, NotFoundError
 from tasks.store.tables import ApiKey
 
 SCOPES = ("read", "run", "admin")
@@ -39,6 +39,10 @@ class Caller:
     actor: str
     scopes: frozenset[str]
     rate_per_minute: int | None = None
+
+
+class BadKeyError(CallerError):
+    """This key is unknown, revoked or expired."""
 
 
 def create_key(

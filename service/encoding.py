@@ -12,6 +12,10 @@ from flask.json.provider import JSONProvider
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
+Verbatim = msgspec.Raw
+"""JSON that is written already, put into a body as it is."""
+
+
 def encode(value: Any) -> bytes:
     """Return ``value`` as compact JSON; a Decimal becomes a number with all its digits."""
     return _ENCODER.encode(value)

@@ -62,7 +62,7 @@ def write(name: str, columns: Mapping[str, str], rows: Iterable[Row]) -> Iterato
         NotAcceptable: If Parquet is asked for and pyarrow is not installed.
     """
     if name == "parquet":
-        return _parquet(columns, rows, _arrow())
+        return _parquet(columns, rows, require_parquet())
     return {"csv": _csv, "ndjson": _ndjson}[name](list(columns), rows)
 
 
@@ -142,7 +142,12 @@ def _arrow_type(arrow: Any, kind: str) -> Any:
     return types[kind]()
 
 
-def _arrow() -> Any:
+def require_parquet() -> Any:
+    """Return pyarrow.
+
+    Raises:
+        NotAcceptable: If it is not installed.
+    """
     try:
         return import_module("pyarrow")
     except ImportError as error:

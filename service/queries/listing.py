@@ -132,17 +132,25 @@ class Listing:
         """Count every row."""
         return int(connection.scalar(self._select(func.count())) or 0)
 
-    def count_quickly(self, connection: Connection) -> tuple[int, bool]:
-        """Count up to :data:`COUNT_UP_TO` rows, and beyond that ask the planner.
+    def total(self, connection: Connection, how: str | None) -> int | None:
+        """Return how many rows the list has.
 
-        Returns:
-            The count, and whether it is exact.
+        Args:
+            connection: To read on.
+            how: ``exact``, ``estimated``, ``none`` (gives None); None for what is fast: exact up
+                to :data:`COUNT_UP_TO` rows, the planner's estimate beyond.
         """
+        if how == "none":
+            return None
+        if how == "estimated":
+            return self.estimate(connection)
+        return self.count(connection) if how == "exact" else self.count_quickly(connection)
+
+    def count_quickly(self, connection: Connection) -> int:
+        """Count up to :data:`COUNT_UP_TO` rows, and beyond that ask the planner."""
         some = self._select(literal(1)).limit(COUNT_UP_TO + 1).subquery()
         counted = int(connection.scalar(select(func.count()).select_from(some)) or 0)
-        if counted <= COUNT_UP_TO:
-            return counted, True
-        return max(counted, self.estimate(connection)), False
+        return counted if counted <= COUNT_UP_TO else max(counted, self.estimate(connection))
 
     def estimate(self, connection: Connection) -> int:
         """Return how many rows the planner expects."""
