@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError
@@ -180,7 +181,8 @@ def load_settings(*, dotenv: Path | None = None) -> Settings:
     try:
         env.seal()
     except EnvValidationError as error:
-        for name, messages in error.error_messages.items():
+        listed_by_name = cast("Mapping[str, list[str]]", error.error_messages)
+        for name, messages in listed_by_name.items():
             problems.extend(f"{name}: {message}" for message in messages)
     problems.extend(settings.limits.problems())
     if problems:
