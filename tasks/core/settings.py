@@ -4,6 +4,7 @@ Nothing else reads the environment. ``load_settings`` reports every problem at o
 mends a file once and not ten times.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -147,6 +148,23 @@ class Settings:
     sentry_dsn: str = field(default="", repr=False)
     limits: TimeLimits = field(default_factory=TimeLimits)
     failures: FailureInjection = field(default_factory=FailureInjection)
+
+
+def provide(values: Mapping[str, str], *, override: bool = True) -> None:
+    """Set variables of this process and of those it starts, as if the operator had.
+
+    Args:
+        values: By name of the variable.
+        override: False leaves alone what is set to something already.
+    """
+    for name, value in values.items():
+        if override or not os.environ.get(name):
+            os.environ[name] = value
+
+
+def is_set(name: str) -> bool:
+    """Tell whether the operator gave this setting a value."""
+    return bool(os.environ.get(name))
 
 
 def load_settings(*, dotenv: Path | None = None) -> Settings:
