@@ -13,8 +13,8 @@ from tasks.coordination.redis_client import script, translated
 from tasks.core.errors import CircuitOpenError
 from tasks.core.logging import get_logger
 
-FAILURES = 5
-OPEN_S = 60.0
+FAILURES = 10
+OPEN_S = 30.0
 PROBE_S = 30.0
 """Longer than one HTTP call may take; a worker that died while probing blocks no longer."""
 MEMORY_S = 3600.0
