@@ -3,7 +3,7 @@
 Measured reasons: docs/adr/0004-celery-and-redis.md.
 """
 
-from kombu import Queue
+from kombu.entity import Exchange, Queue
 
 from tasks.core.schedules import Every
 from tasks.core.settings import load_settings
@@ -35,7 +35,7 @@ task_ignore_result = True  # the database is the truth
 enable_utc = True
 timezone = "UTC"
 
-task_queues = [Queue(name) for name in QUEUES]  # direct ones: see tasks.messages
+task_queues = [Queue(name, Exchange(name), routing_key=name) for name in QUEUES]
 task_create_missing_queues = False
 task_default_queue = "maintenance"
 task_routes = {"kasparro.transform": "transform", "kasparro.load": "load"} | {

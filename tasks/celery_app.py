@@ -1,19 +1,24 @@
 """The Celery application that ``celery -A tasks.celery_app`` finds, and what its processes do."""
 
+from functools import cache
 from typing import Any
 
+import redis
 import structlog
 from celery import signals
 
 from tasks import maintenance, messages, stages
 from tasks.coordination import workers
-from tasks.core.logging import configure_logging
+from tasks.coordination.redis_client import create_redis_client
+from tasks.core.errors import UnavailableError
+from tasks.core.logging import configure_logging, get_logger
 from tasks.core.settings import load_settings
 
 __all__ = ["app", "maintenance", "stages"]
 
 app = messages.create_app("worker")
 _SWEEP_EVERY_S = 30.0
+_log = get_logger(__name__)
 
 
 @signals.setup_logging.connect
@@ -49,4 +54,12 @@ def _ask_for_sweep() -> None:
 
 @signals.heartbeat_sent.connect
 def _be_seen(sender: Any, **_: Any) -> None:
-    workers.mark_seen(load_settings().redis_url, sender.eventer.hostname)
+    try:
+        workers.mark_seen(_redis(), sender.eventer.hostname)
+    except UnavailableError as error:
+        _log.warning("worker_not_marked_seen", reason=str(error))
+
+
+@cache
+def _redis() -> redis.Redis:
+    return create_redis_client(load_settings().redis_url)

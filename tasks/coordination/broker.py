@@ -18,7 +18,9 @@ class Channel(redis.Channel):
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
         known = self.__dict__.setdefault("_known", {})
         if self.connection.client is not None:
-            known[asynchronous] = super()._connparams(asynchronous=asynchronous)
+            known[asynchronous] = super()._connparams(  # type: ignore[no-untyped-call]
+                asynchronous=asynchronous
+            )
         parameters: dict[str, Any] = dict(known.get(asynchronous) or known[not asynchronous])
         return parameters
 

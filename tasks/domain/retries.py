@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tasks.core.errors import BudgetWaitError, KasparroError, RateLimitedError, TransientError
 
-MAX_FAILURES = 6
+MAX_FAILURES = 5
 _BASE_S = 2.0
 _LONGEST_S = 45.0  # with the hard limit of a task it stays below the broker's visibility time-out
 

@@ -67,16 +67,30 @@ def attempt(
     taken = _claim(dependencies, stage, run_id, page)
     if taken is None:
         return None
-    run, claim = taken
+    try:
+        return _work(dependencies, *taken, work)
+    finally:
+        _write_down(dependencies)
+
+
+def _work(dependencies: Dependencies, run: Run, claim: Claim, work: Work) -> Again | None:
     try:
         messages = work(dependencies, run, claim)
     except LostClaimError:
-        _log.warning("claim_lost", stage=stage, page=claim.first)
+        _log.warning("claim_lost", stage=claim.stage, page=claim.first)
         return None
     except Exception as error:  # noqa: BLE001 - the edge: see the module's docstring
         return _fail(dependencies, run, claim, _understood(error))
     _send(dependencies, run, messages)
     return None
+
+
+def _write_down(dependencies: Dependencies) -> None:
+    counted = dependencies.tally.drain()
+    if counted:
+        with dependencies.transaction() as session:
+            for (name, labels), amount in counted:
+                totals.add(session, name, amount, **dict(labels))
 
 
 def _claim(

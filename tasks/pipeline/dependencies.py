@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from tasks.core.clock import Clock
 from tasks.core.errors import NotFoundError, UnavailableError
 from tasks.core.settings import Settings
+from tasks.core.tally import Tally
 from tasks.domain.runs import Stage
 from tasks.sources.base import Connector, HttpClient
 from tasks.store.session import SessionFactory
@@ -39,16 +41,19 @@ class Dependencies:
 
     Attributes:
         http_client: Gives the client of a source: its time-outs, budget and circuit.
+        tally: What was counted outside of a transaction.
     """
 
     settings: Settings
     engine: Engine
     session_factory: SessionFactory
+    redis: redis.Redis
     publisher: Publisher
     connectors: Mapping[str, Connector]
     http_client: Callable[[str], HttpClient]
     clock: Clock
     chance: random.Random
+    tally: Tally
 
     def connector(self, source: str) -> Connector:
         """Return the connector of an enabled source.

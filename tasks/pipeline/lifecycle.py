@@ -63,7 +63,7 @@ def queue_run(
         {"trigger": trigger, "options": options, "checkpoint_before": before, **values},
     )
     if run is None:
-        _refuse(session, source)
+        raise _refusal(session, source)
     events.add(session, run.run_id, "run_queued", detail={"trigger": trigger})
     since = database.now(session) - timedelta(seconds=spec.resume_within_s)
     broken = (
@@ -79,11 +79,11 @@ def queue_run(
     return run
 
 
-def _refuse(session: Session, source: str) -> None:
+def _refusal(session: Session, source: str) -> ConflictError:
     active = runs.active(session, source)
     if active is None:
-        raise ConflictError(f"The source {source!r} has had its run of this slot.")
-    raise ConflictError(
+        return ConflictError(f"The source {source!r} has had its run of this slot.")
+    return ConflictError(
         f"The source {source!r} has an active run, {active.run_id}.",
         active_run_id=str(active.run_id),
         source=source,

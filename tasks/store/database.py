@@ -8,4 +8,5 @@ from sqlalchemy.orm import Session
 
 def now(session: Session) -> datetime:
     """Return the wall time of the database server, not of the transaction's start."""
-    return session.scalars(select(func.clock_timestamp())).one()
+    moment: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return moment

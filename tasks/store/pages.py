@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import and_, exists, func, insert, or_, select, update
@@ -133,7 +133,7 @@ def release(
     session: Session, claim: Claim, *, delay_s: float, error: str | None, counts: bool
 ) -> bool:
     """Give a claim back, to be taken up again after ``delay_s``; False if it was lost meanwhile."""
-    changed = session.execute(
+    released = session.scalars(
         update(RunPage)
         .where(_is_claimed(claim))
         .values(
@@ -144,8 +144,9 @@ def release(
             failures=RunPage.failures + (1 if counts else 0),
             wake_at=func.clock_timestamp() + timedelta(seconds=delay_s) + RESEND_AFTER,
         )
-    )
-    return bool(changed.rowcount)
+        .returning(RunPage.page)
+    ).all()
+    return bool(released)
 
 
 def mark_failed(session: Session, claim: Claim, error: str) -> None:
@@ -179,7 +180,7 @@ def waiting(session: Session, run_id: UUID) -> list[OpenPage]:
         )
         .order_by(RunPage.page)
     )
-    return [OpenPage(*row) for row in rows]
+    return [OpenPage(page, items, cast("datetime", at)) for page, items, at in rows]
 
 
 def put_in_batches(session: Session, run_id: UUID, batches: Sequence[Sequence[int]]) -> None:
@@ -238,7 +239,7 @@ def due(session: Session, run_id: UUID | None = None) -> list[Due]:
     found: dict[tuple[UUID, Stage, int], Due] = {}
     for row, source in rows:
         stage = next(stage for stage in Stage if stage.takes == row.state)
-        page = row.page if stage is Stage.FETCH else row.batch
+        page = row.page if stage is Stage.FETCH or row.batch is None else row.batch
         found.setdefault(
             (row.run_id, stage, page), Due(row.run_id, source, stage, page, row.attempts)
         )

@@ -87,14 +87,15 @@ def hold_active(session: Session, run: Run) -> None:
 
 def start(session: Session, run_id: UUID) -> bool:
     """Make a queued run a running one; False if it runs already or is finished."""
-    changed = session.execute(
+    started = session.scalar(
         update(Run)
         .where(Run.run_id == run_id, Run.status == RunStatus.QUEUED)
         .values(
             status=RunStatus.RUNNING, started_at=func.clock_timestamp(), attempts=Run.attempts + 1
         )
+        .returning(Run.run_id)
     )
-    return bool(changed.rowcount)
+    return started is not None
 
 
 def count_loaded(session: Session, run: Run, rows: Sequence[RunPage]) -> Run:
@@ -127,12 +128,13 @@ def finish(session: Session, run_id: UUID, status: RunStatus, **values: Any) -> 
     Returns:
         False if the run was final already; it then stays as it is.
     """
-    changed = session.execute(
+    finished = session.scalar(
         update(Run)
         .where(Run.run_id == run_id, Run.status.in_(sources_of(status)))
         .values(status=status, finished_at=func.clock_timestamp(), fence=Run.fence + 1, **values)
+        .returning(Run.run_id)
     )
-    return bool(changed.rowcount)
+    return finished is not None
 
 
 def require_transition(run: Run, after: RunStatus) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from tasks.store.tables import StagedNews, StagedQuote
 
 Kind = Literal["quotes", "news"]
 _FIELDS = {"quotes": Quote._fields, "news": NewsEntry._fields}
-_TABLES = {"quotes": StagedQuote, "news": StagedNews}
+_TABLES: dict[str, type[StagedQuote | StagedNews]] = {"quotes": StagedQuote, "news": StagedNews}
 
 
 class Staged(NamedTuple):
@@ -47,7 +48,7 @@ def stage(session: Session, kind: str, run_id: UUID, page: int, staged: Iterable
     )
     buffer.seek(0)
     columns = ", ".join(("run_id", "page", "item", "digest", *_FIELDS[kind]))
-    with session.connection().connection.cursor() as cursor:
+    with closing(session.connection().connection.cursor()) as cursor:
         cursor.copy_expert(
             f"copy {table.__tablename__} ({columns}) from stdin with (format csv)", buffer
         )

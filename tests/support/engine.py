@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+import redis
 from sqlalchemy import text
 
 from tasks.core.clock import Clock, system_clock
 from tasks.core.errors import UnavailableError
 from tasks.core.settings import Settings
+from tasks.core.tally import Tally
 from tasks.domain.records import Item, Quote, Rejection
 from tasks.domain.runs import Stage
 from tasks.pipeline import extraction, lifecycle, loading, transformation
@@ -196,6 +198,9 @@ def workbench(settings: Settings, *connectors: Any, clock: Clock | None = None):
         http_client=lambda source: None,
         clock=clock or system_clock(),
         chance=random.Random(7),
+        tally=Tally(),
+        redis=redis.Redis.from_url(settings.redis_url, decode_responses=True),
     )
     yield Workbench(dependencies, publisher, known)
     engine.dispose()
+    dependencies.redis.close()
