@@ -7,7 +7,19 @@ from service import compression, rest
 from service.dashboard import views as dashboard
 from service.encoding import ExactJsonProvider
 from service.observability import http_metrics, requests
-from service.resources import docs, etl, health, market, root, runs, stats
+from service.resources import (
+    assets,
+    docs,
+    etl,
+    health,
+    market,
+    news,
+    operations,
+    root,
+    run_actions,
+    runs,
+    stats,
+)
 from service.version import VERSION
 from tasks.core.logging import get_logger
 from tasks.pipeline.dependencies import Dependencies
@@ -16,9 +28,13 @@ BLUEPRINTS = (
     root.blueprint,
     health.blueprint,
     market.blueprint,
+    assets.blueprint,
+    news.blueprint,
     runs.blueprint,
+    run_actions.blueprint,
     stats.blueprint,
     etl.blueprint,
+    operations.blueprint,
 )
 MAX_BODY_BYTES = 64 * 1024
 _SECURITY_HEADERS = {

@@ -5,7 +5,7 @@ details with the exception's own headers, unknown query parameters refused, a wr
 named, weak entity tags compared, and a scope that every operation must declare.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from http import HTTPStatus
@@ -258,6 +258,34 @@ def _marked(response: Response) -> Response:
         response.headers["Cache-Control"] = _REVALIDATE
         response.vary.update(("Accept", "Authorization", "X-API-Key"))
     return response
+
+
+def answer_list(
+    listing: Listing, query: Mapping[str, Any], filters: Mapping[str, Any], *, stem: str
+) -> Response:
+    """Return a list in the envelope of ``/data``, or as a file in another format.
+
+    Args:
+        listing: What is listed.
+        query: The loaded arguments, with ``paging``.
+        filters: Those of them that a cursor is bound to, beside ``sort``.
+        stem: What the list is called.
+    """
+    form = formats.wanted(request)
+    if form != "json":
+        return export_list(form, listing, query, stem)
+    bound_to = pagination.fingerprint(f"{stem} {query.get('sort', '')}", filters)
+    page, facts = read_page(listing, query["paging"], bound_to)
+    return send_list(_head(page.bodies, facts), facts)
+
+
+def _head(bodies: Sequence[str], facts: Mapping[str, Any]) -> bytes:
+    total = "null" if facts["total"] is None else facts["total"]
+    text = (
+        f'{{"data":[{",".join(bodies)}],"total":{total},'
+        f'"page":{facts["page"]},"page_size":{facts["page_size"]},'
+    )
+    return text.encode()
 
 
 def read_page(

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from tasks.core.schedules import Schedule
 from tasks.domain.runs import FINAL
@@ -24,7 +25,7 @@ def last_runs(connection: Connection) -> dict[str, Any]:
             Run.error_message,
         )
         .where(Run.status.in_(FINAL))
-        .distinct(Run.source)
+        .ext(distinct_on(Run.source))
         .order_by(Run.source, Run.queued_at.desc(), Run.run_id)
     )
     return {row.source: row for row in connection.execute(statement)}

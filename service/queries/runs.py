@@ -158,3 +158,15 @@ def newest(connection: Connection, source: str | None, *, limit: int) -> list[di
 def milliseconds(duration: timedelta) -> Decimal:
     """Return a duration in ms, exact to the microsecond."""
     return Decimal(duration // timedelta(microseconds=1)) / 1000
+
+
+def status(connection: Connection, run_id: UUID) -> str:
+    """Return where a run stands.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    found: str | None = connection.scalar(select(Run.status).where(Run.run_id == run_id))
+    if found is None:
+        raise NotFoundError(f"There is no run {run_id}.", run_id=str(run_id))
+    return found

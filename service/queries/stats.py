@@ -1,8 +1,10 @@
 """Figures over all runs: from counters that outlive purged rows, and from the runs themselves."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Numeric, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.sql import Select
 
 from tasks.domain.runs import FINAL, RunStatus
@@ -10,6 +12,17 @@ from tasks.store.tables import Asset, MetricTotal, QuoteRow, Run
 
 GOOD = (RunStatus.SUCCESS, RunStatus.PARTIAL)
 BAD = (RunStatus.FAILED, RunStatus.CRASHED)
+
+
+_NEVER: dict[str, Any] = {
+    "processed": 0,
+    "failed": 0,
+    "last_success": None,
+    "last_failure": None,
+    "average_duration_seconds": None,
+    "total_runs": 0,
+    "good_runs": 0,
+}
 
 
 def coins_by_source(connection: Connection) -> dict[str, int]:
@@ -23,8 +36,8 @@ def total_assets(connection: Connection) -> int:
     return int(connection.scalar(select(func.count()).select_from(Asset)) or 0)
 
 
-def by_source(connection: Connection, source: str | None) -> list[dict[str, Any]]:
-    """Return each source's figures, by name."""
+def by_source(connection: Connection, sources: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the figures of these sources, in their order; zeros for one that never ran."""
     seconds = func.extract("epoch", Run.finished_at - Run.started_at).cast(Numeric)
     is_good, is_bad = Run.status.in_(GOOD), Run.status.in_(BAD)
     statement = _final(
@@ -36,14 +49,12 @@ def by_source(connection: Connection, source: str | None) -> list[dict[str, Any]
         func.avg(seconds).label("average_duration_seconds"),
         func.count().label("total_runs"),
         func.count().filter(is_good).label("good_runs"),
-        source=source,
+        source=None,
     ).group_by(Run.source)
     latest = _latest_durations(connection)
     kept = _kept_totals(connection)
-    return [
-        _figures(dict(row._mapping), latest, kept)  # noqa: SLF001
-        for row in connection.execute(statement.order_by(Run.source))
-    ]
+    rows = {row.source: dict(row._mapping) for row in connection.execute(statement)}  # noqa: SLF001
+    return [_figures(rows.get(name, _NEVER | {"source": name}), latest, kept) for name in sources]
 
 
 def _figures(
@@ -60,7 +71,7 @@ def _figures(
         "last_run_duration_seconds": latest.get(row["source"]),
         "average_duration_seconds": row["average_duration_seconds"],
         "total_runs": row["total_runs"],
-        "success_rate": row["good_runs"] / row["total_runs"],
+        "success_rate": row["good_runs"] / max(row["total_runs"], 1),
     }
 
 
@@ -68,7 +79,7 @@ def _latest_durations(connection: Connection) -> dict[str, Any]:
     seconds = func.extract("epoch", Run.finished_at - Run.started_at).cast(Numeric)
     statement = (
         _final(Run.source, seconds, source=None)
-        .distinct(Run.source)
+        .ext(distinct_on(Run.source))
         .order_by(Run.source, Run.queued_at.desc())
     )
     return {source: duration for source, duration in connection.execute(statement)}

@@ -48,7 +48,8 @@ class _Trigger(MethodView):
             "broker": "connected" if is_sent else "unavailable",
             "request_id": rest.request_id(),
         }
-        response = current_app.json.response(answer)
+        # What comes back from jsonb has lost the order of its keys; the schema knows it.
+        response = current_app.json.response(Triggered().dump(answer))
         response.status_code = 202
         response.headers["Location"] = f"/runs/{queued[0]}"
         response.headers["Cache-Control"] = "no-store"

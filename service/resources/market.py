@@ -1,12 +1,11 @@
 """``/data``: the unified market table."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from flask import Response
 from flask.views import MethodView
 
-from service import formats, pagination, rest
+from service import rest
 from service.queries import market
 from service.queries.listing import Listing
 from service.schemas.market import MarketPage, MarketQuery, split
@@ -45,12 +44,7 @@ class Market(MethodView):
         listing = _listing(filters, query.get("sort"))
         if "fields_" in query:
             listing = listing.only(split(query["fields_"]))
-        form = formats.wanted(rest.request)
-        if form != "json":
-            return rest.export_list(form, listing, query, "market")
-        bound_to = pagination.fingerprint(query.get("sort") or "", filters)
-        page, facts = rest.read_page(listing, query["paging"], bound_to)
-        return rest.send_list(_head(page.bodies, facts), facts)
+        return rest.answer_list(listing, query, filters, stem="market")
 
 
 def _listing(filters: dict[str, Any], sort: str | None) -> Listing:
@@ -63,12 +57,3 @@ def _listing(filters: dict[str, Any], sort: str | None) -> Listing:
     if source == "rss":
         return market.news_as_rows(filters)
     return market.observations(source, filters, sort)
-
-
-def _head(bodies: Sequence[str], facts: dict[str, Any]) -> bytes:
-    total = "null" if facts["total"] is None else facts["total"]
-    text = (
-        f'{{"data":[{",".join(bodies)}],"total":{total},'
-        f'"page":{facts["page"]},"page_size":{facts["page_size"]},'
-    )
-    return text.encode()

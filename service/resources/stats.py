@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from service import rest
 from service.queries import runs, stats
 from service.schemas.stats import SourceFigures, Stats, StatsQuery
+from tasks.core.errors import InvalidInputError
 
 blueprint = rest.Blueprint("stats", __name__, description="Figures over all runs.")
 _RECENT = 10
@@ -38,13 +39,18 @@ class Figures(MethodView):
 
 def _figures(connection: Connection, source: str | None) -> dict[str, Any]:
     coins = stats.coins_by_source(connection)
+    enabled = rest.dependencies().settings.sources
+    if source is not None and source not in enabled:
+        raise InvalidInputError(
+            f"There is no source {source!r}; there are {', '.join(enabled)}.", field="source"
+        )
     if source is not None:
         coins = {name: count for name, count in coins.items() if name == source}
     return {
         "total_normalized": sum(coins.values()),
         "total_coins": stats.total_assets(connection),
         "coins_by_source": coins,
-        "sources": stats.by_source(connection, source),
+        "sources": stats.by_source(connection, [source] if source else enabled),
         "last_success": _ended(stats.latest(connection, stats.GOOD, source)),
         "last_failure": _ended(stats.latest(connection, stats.BAD, source)),
         "recent_runs": runs.newest(connection, source, limit=_RECENT),

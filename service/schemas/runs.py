@@ -129,7 +129,10 @@ class TriggerBody(Arguments):
 class TriggeredRun(Answer):
     """What became of one source that was to be started."""
 
-    run_id = fields.UUID(metadata={"description": "With `conflict`, the run that is active."})
+    run_id = fields.String(
+        allow_none=True,
+        metadata={"description": "With `conflict`, the run that is active.", "format": "uuid"},
+    )
     source = fields.String()
     status = fields.String(metadata={"description": "`queued`, or `conflict`."})
     links = fields.Dict(keys=fields.String(), values=fields.String())
@@ -139,7 +142,7 @@ class Triggered(Answer):
     """What was started."""
 
     status = fields.String(metadata={"example": "triggered"})
-    timestamp = Moment()
+    timestamp = fields.String(metadata={"format": "date-time"})
     message = fields.String()
     broker = fields.String(
         metadata={"description": "`connected`; `unavailable` if the runs wait for the broker."}
