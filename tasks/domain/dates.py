@@ -29,7 +29,7 @@ _WEEKDAY = r"(?:[a-z]{3,9},?\s+)?"
 _FLAGS = re.IGNORECASE | re.ASCII
 _NAMED = (
     re.compile(
-        rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+{_YEAR}{_TIME}", _FLAGS
+        rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})(?:[snrt][tdh])?,?\s+{_YEAR}{_TIME}", _FLAGS
     ),
     re.compile(
         rf"{_WEEKDAY}(?P<day>\d{{1,2}})(?:[\s-]|\.\s*){_MONTH}[\s,-]\s*{_YEAR}{_TIME}", _FLAGS

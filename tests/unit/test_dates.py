@@ -75,7 +75,7 @@ def test_one_day_above_twelve_proves_the_order_unless_contradicted(texts, order)
     assert dates.proven_order(texts) == order
 
 
-@given(st.datetimes(min_value=datetime(2001, 9, 10), max_value=datetime(2286, 1, 1)))  # noqa: DTZ001
+@given(st.datetimes(min_value=datetime(2001, 9, 10), max_value=datetime(2286, 1, 1)))
 def test_every_iso_date_survives_being_written_and_read(moment):
     moment = moment.replace(tzinfo=UTC)
     assert dates.parse(moment.isoformat()) == moment
