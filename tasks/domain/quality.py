@@ -159,9 +159,11 @@ def quote_or_rejection(
     ):
         if fault is not None:
             return rejection(draft.external_id, fields[field], fault)
-    if symbol is draft.symbol and name is draft.name and observed_at.tzinfo is UTC:
+    if observed_at.tzinfo is not UTC:
+        observed_at = observed_at.astimezone(UTC)
+    if symbol is draft.symbol and name is draft.name and observed_at is draft.observed_at:
         return draft
-    return draft._replace(symbol=symbol, name=name, observed_at=observed_at.astimezone(UTC))
+    return draft._replace(symbol=symbol, name=name, observed_at=observed_at)
 
 
 def rejection(external_id: str | None, field: str, fault: Fault) -> Rejection:
@@ -171,7 +173,8 @@ def rejection(external_id: str | None, field: str, fault: Fault) -> Rejection:
     """
     if external_id is not None and text_fault(external_id, MAX_ID_CHARS) is not None:
         external_id = None
-    return Rejection(external_id, field, fault.rule, f"{field} {fault.reason}")
+    subject = "The item" if field == "*" else field
+    return Rejection(external_id, field, fault.rule, f"{subject} {fault.reason}")
 
 
 def shown(value: Any) -> str:
