@@ -1,13 +1,13 @@
 """What ``up`` and ``demo`` do: bring everything up, run every source once, stay or stop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from uuid import UUID
 
 from rich.console import Console
-from sqlalchemy.exc import OperationalError
 
-from service.cli import demo_key, run_views, system, triggering
+from service.cli import demo_key, migrating, run_views, system, triggering
 from service.cli.connecting import DOTENV
 from service.cli.embedded import valkey
 from service.cli.entry import NOT_ALL_WELL
@@ -20,7 +20,6 @@ from tasks.core import settings as settings_module
 from tasks.core.errors import UnavailableError
 from tasks.core.settings import Settings, load_settings
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import migrate
 
 _API_START_S = 60.0
 _INTERRUPTED = 130
@@ -41,7 +40,7 @@ def run_system(plan: Plan, *, once: bool) -> int:
     code = _INTERRUPTED if once else 0
     with plan.directory.held():
         supervisor = Supervisor(plan.directory, say)
-        with supervisor.running():
+        with supervisor.running(), _forgotten_afterwards(plan):
             dependencies = _bring_up(plan, supervisor)
             rows = _run_every_source(dependencies, supervisor, console)
             console.print(run_views.summary(rows), style="bold", highlight=False)
@@ -50,8 +49,15 @@ def run_system(plan: Plan, *, once: bool) -> int:
             else:
                 _show_where_to_look(plan, dependencies, console)
                 supervisor.wait_until(lambda: False)
-        plan.directory.keep_environment({})
     return code
+
+
+@contextmanager
+def _forgotten_afterwards(plan: Plan) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        plan.directory.keep_environment({})
 
 
 def _bring_up(plan: Plan, supervisor: Supervisor) -> Dependencies:
@@ -70,7 +76,7 @@ def _bring_up(plan: Plan, supervisor: Supervisor) -> Dependencies:
     settings_module.provide(given)
     plan.directory.keep_environment(given)
     settings = load_settings()
-    _migrate(settings)
+    migrating.upgrade(settings.database_url)
     if plan.demo:
         supervisor.start(system.simulator(plan, port))
     return _start_programs(plan, supervisor, settings)
@@ -86,13 +92,6 @@ def _check_settings(missing: Sequence[str]) -> None:
     """Find what is wrong with the settings before anything is started."""
     settings_module.provide({name: _TO_COME[name] for name in missing})
     bootstrap.build(load_settings(), role="cli").engine.dispose()
-
-
-def _migrate(settings: Settings) -> None:
-    try:
-        migrate.upgrade(settings.database_url)
-    except OperationalError as error:
-        raise UnavailableError(f"The database cannot be migrated: {error.orig}") from error
 
 
 def _start_programs(plan: Plan, supervisor: Supervisor, settings: Settings) -> Dependencies:

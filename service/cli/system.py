@@ -135,7 +135,7 @@ def programs(plan: Plan) -> list[Child]:
 
 
 def _gunicorn() -> tuple[str, ...]:
-    return ("--config", "python:service.gunicorn_config", "service.wsgi:app")
+    return ("--config", "python:service.gunicorn", "service.wsgi:app")
 
 
 def _child(plan: Plan, name: str, module: str, *arguments: str, patience_s: float = 10.0) -> Child:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 
 from tasks.core.errors import ConflictError
 from tasks.domain.runs import FINAL, PageState
@@ -118,7 +118,7 @@ def _select(dependencies: Dependencies, *where: Any, limit: int | None = None) -
             Run.finished_at,
             Run.error_message,
         )
-        .join(pages, onclause=func.true())
+        .join(pages, onclause=true())
         .where(*where)
         .order_by(Run.queued_at.desc(), Run.run_id)
         .limit(limit)
