@@ -153,7 +153,9 @@ def weigh(one: ItemFacts, other: ItemFacts) -> Evidence:
     points = dict(_points(one, other))
     likeness = sum(points.values())
     ratio = price_ratio(one, other)
-    score = likeness if points.keys() & {"known id", "contract"} else likeness + _price_points(ratio)
+    score = (
+        likeness if points.keys() & {"known id", "contract"} else likeness + _price_points(ratio)
+    )
     agrees = tuple(sorted((name for name in points if points[name] > 0), key=lambda n: -points[n]))
     return Evidence(score, likeness, agrees, ratio)
 

@@ -16,8 +16,9 @@ PREFIXED_ID_SOURCES = frozenset({"coinpaprika"})
 
 # Words that nearly every project uses, so that sharing one says nothing.
 GENERIC_WORDS = frozenset(
-    "ai and app cash chain coin com crypto dao defi digital exchange finance foundation game games "
-    "global inu io lab labs money network of platform project protocol swap the token world".split()
+    {"ai", "and", "app", "cash", "chain", "coin", "com", "crypto", "dao", "defi", "digital"}
+    | {"exchange", "finance", "foundation", "game", "games", "global", "inu", "io", "lab", "labs"}
+    | {"money", "network", "of", "platform", "project", "protocol", "swap", "the", "token", "world"}
 )
 # Words that make a copy, a receipt or another version of a coin: a coin of its own, not the coin.
 MARKS = {
@@ -75,17 +76,17 @@ def key(text: str) -> str:
 
 
 def symbol_key(symbol: str) -> str:
-    """Return what two symbols must share to be equal; symbols without any letter stay themselves."""
+    """Return what equal symbols share; one without any letter stands for itself."""
     return key(symbol) or ticker(symbol)
 
 
 def words(text: str) -> frozenset[str]:
-    """Return the words of a name or an id; ``RedFOX Labs`` and ``redfox-labs`` have some in common."""
+    """Return the words of a name or an id, camel case split and unsplit."""
     return frozenset(_split(text)) | frozenset(_split(_CAMEL.sub(" ", text)))
 
 
 def marks(text: str) -> frozenset[str]:
-    """Return what the words say of the coin's nature: bridged, pegged, wrapped, staked, old, v2 …"""
+    """Return what the words say of the coin's nature: bridged, wrapped, old and the like."""
     return frozenset(MARKS[word] for word in _split(text) if word in MARKS)
 
 
