@@ -42,11 +42,27 @@ def test_a_date_is_read_as_aware_utc(text, moment):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "2025-02-30", "32/13/2025", "Smarch 13, 2020", "12:00", "1.5", "05/13/2025 25:00"],
+    [
+        "",
+        "soon",
+        "2025-02-30",
+        "32/13/2025",
+        "Smarch 13, 2020",
+        "12:00",
+        "1.5",
+        "05/13/2025 25:00",
+        "05/13/2025 13:00 PM",
+    ],
 )
 def test_what_is_no_date_is_refused(text):
     with pytest.raises(ValueError, match="is not a da"):
         dates.parse(text)
+
+
+@pytest.mark.parametrize("zone", ["XYZ", "+99:00"])
+def test_a_time_zone_without_a_definition_is_refused(zone):
+    with pytest.raises(ValueError, match="time zone"):
+        dates.parse(f"Mon, 13 Mar 2023 10:13:50 {zone}")
 
 
 def test_an_ambiguous_date_needs_a_proof():
