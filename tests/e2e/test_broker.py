@@ -1,18 +1,20 @@
 """The broker goes away in the middle of a run and comes back."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
-from tests.support import processes
 
-from service.cli.embedded import valkey
+from service.cli import embedded
 from tasks import bootstrap
 from tasks.core.settings import load_settings
 from tasks.pipeline import lifecycle
 from tasks.simulator.config import SimulatorConfig
 from tasks.simulator.server import create_server, environment
+from tests.support import processes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -25,7 +27,7 @@ def test_a_run_and_its_worker_survive_a_restart_of_the_broker(
     with create_server(config) as simulator:
         variables = environment(simulator.url, str(tmp_path / "csv")) | {
             "DATABASE_URL": database_url,
-            "REDIS_URL": valkey.start(broker),
+            "REDIS_URL": embedded.start_valkey(broker),
             "SOURCES": "coingecko",
             "TIME_LIMIT_SWEEP_S": "4",
         }
@@ -54,15 +56,15 @@ def test_a_run_and_its_worker_survive_a_restart_of_the_broker(
                 timeout_s=30,
                 what="the third request is on its way",
             )
-            valkey.kill(broker)
-            valkey.start(broker)
+            os.kill(int((broker / "pid").read_text()), signal.SIGKILL)
+            embedded.start_valkey(broker)
             processes.wait_until(
                 lambda: scalar("select status from etl_runs") not in {"queued", "running"},
                 timeout_s=60,
                 what="the run has ended",
             )
             assert worker.poll() is None, log.read_text()
-        valkey.stop(broker)
+        embedded.stop_valkey(broker)
         assert scalar("select status from etl_runs") == "success"
         assert scalar("select count(*) from quotes") == 1500
         assert scalar("select count(*) - count(distinct external_id) from quote_history") == 0

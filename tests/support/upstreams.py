@@ -43,7 +43,7 @@ class Upstream:
 def answer(
     body: bytes = b"[]", status: int = 200, *, length: int | None = None, **headers: str
 ) -> Reply:
-    """Answer at once; ``length`` lies about the body, ``retry_after`` stands for ``Retry-After``."""
+    """Answer at once; ``length`` lies about the body, ``retry_after`` is ``Retry-After``."""
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
