@@ -31,7 +31,7 @@ def say(text: str) -> None:
 
 def emit(value: Any) -> None:
     """Write one JSON document to stdout; decimals keep every digit."""
-    click.echo(msgspec.json.format(_ENCODER.encode(value), indent=2))
+    click.echo(msgspec.json.format(_ENCODER.encode(value), indent=2).decode())
 
 
 def table(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> Table:

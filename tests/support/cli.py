@@ -47,3 +47,11 @@ def start_kasparro(
         text=True,
         **options,
     )
+
+
+def kasparro_process(*arguments: object, environment: Mapping[str, str] | None = None) -> Result:
+    """Call a command as a process of its own and wait for its end."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with start_kasparro(*arguments, environment=environment, **pipes) as process:
+        stdout, stderr = process.communicate()
+    return Result(process.returncode, stdout, stderr)
