@@ -1,5 +1,6 @@
 """What is written beside the code agrees with it, a sentence each."""
 
+import itertools
 import os
 import re
 import tomllib
@@ -87,7 +88,8 @@ def test_what_ci_runs_is_what_the_readers_are_told_to_run():
 
 def test_every_dependency_says_what_it_is_for():
     project = PYPROJECT["project"]
-    declared = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    extras = project["optional-dependencies"].values()
+    declared = [*project["dependencies"], *itertools.chain.from_iterable(extras)]
     names = {re.split(r"[^\w.-]", requirement)[0] for requirement in declared}
     page = (ROOT / "docs/adr/dependencies.md").read_text()
     cells = re.findall(r"^\| (?:`\w+` \| )?([\w, -]+) \|", page, re.MULTILINE)
