@@ -1,13 +1,16 @@
 """``simulator``: the simulated vendors, alone."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
-def _size(name: str, text: str) -> Any:
+
+def _size(name: str, text: str) -> Callable[[_Command], _Command]:
     variable = f"SIMULATOR_{name.upper().replace('-', '_')}"
     return click.option(
         f"--{name}", type=click.IntRange(1), envvar=variable, show_envvar=True, help=text
