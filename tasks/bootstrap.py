@@ -69,7 +69,7 @@ def _http_client(
         gate=RedisGate(
             source,
             _budget(settings.sources[source], client, clock, tally),
-            RedisCircuit(client, source=source),
+            RedisCircuit(client, source),
         ),
         observe=lambda source, status, _seconds: tally.add(
             "etl_source_requests_total", source=source, code=str(status)

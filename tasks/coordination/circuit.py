@@ -39,8 +39,8 @@ class RedisCircuit:
     def __init__(
         self,
         client: redis.Redis,
-        *,
         source: str,
+        *,
         failures: int = FAILURES,
         open_s: float = OPEN_S,
         probe_s: float = PROBE_S,

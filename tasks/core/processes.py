@@ -5,9 +5,9 @@ import socket
 from pathlib import Path
 
 
-def identity() -> str:
-    """Return ``host:pid:start``; unique for as long as the machine runs."""
-    pid = os.getpid()
+def identity(pid: int | None = None) -> str:
+    """Return ``host:pid:start`` of a process, else of this one; unique while the machine runs."""
+    pid = pid or os.getpid()
     return f"{socket.gethostname()}:{pid}:{_started(pid)}"
 
 

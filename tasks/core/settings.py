@@ -4,6 +4,7 @@ Nothing else reads the environment. ``load_settings`` reports every problem at o
 mends a file once and not ten times.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -149,14 +150,37 @@ class Settings:
     failures: FailureInjection = field(default_factory=FailureInjection)
 
 
+def provide(values: Mapping[str, str], *, override: bool = True) -> None:
+    """Set variables of this process and of those it starts, as if the operator had.
+
+    Args:
+        values: By name of the variable.
+        override: False leaves alone what is set to something already.
+    """
+    for name, value in values.items():
+        if override or not os.environ.get(name):
+            os.environ[name] = value
+
+
+def is_set(name: str) -> bool:
+    """Tell whether the operator gave this setting a value."""
+    return bool(os.environ.get(name))
+
+
+def read_dotenv(path: Path) -> None:
+    """Take variables that are not set from a file; nothing happens if there is none."""
+    if path.is_file():
+        Env().read_env(str(path), recurse=False, override=False)
+
+
 def load_settings(*, dotenv: Path | None = None) -> Settings:
     """Read the environment, and in development a ``.env`` file, whose values give way to it.
 
     Raises:
         ConfigurationError: With one sentence for every setting that is missing or wrong.
     """
-    if dotenv is not None and dotenv.is_file():
-        Env().read_env(str(dotenv), recurse=False, override=False)
+    if dotenv is not None:
+        read_dotenv(dotenv)
     env = Env(eager=False)
     problems: list[str] = []
     settings = _build(env, problems)

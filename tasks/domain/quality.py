@@ -44,6 +44,7 @@ _EXACT = Context(
     traps=[Clamped, Inexact, InvalidOperation, Overflow, Rounded, Subnormal],
 )
 _SHOWN_CHARS = 60
+_CHECKED = Quote._fields[:9]
 
 _BLANKS = re.compile(r"[\t\n\r\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000 ]+")
 # Invisible anywhere: zero-width space, word joiner, byte-order mark, soft hyphen, direction marks.
@@ -146,22 +147,25 @@ def quote_or_rejection(
     symbol, name, observed_at = clean(draft.symbol), clean(draft.name), draft.observed_at
     if observed_at.tzinfo is None:
         observed_at = observed_at.replace(tzinfo=UTC)
-    for field, fault in (
-        ("external_id", text_fault(draft.external_id, MAX_ID_CHARS)),
-        ("symbol", text_fault(symbol, MAX_SYMBOL_CHARS)),
-        ("name", text_fault(name, MAX_NAME_CHARS)),
-        ("rank", rank_fault(draft.rank)),
-        ("price_usd", money_fault(draft.price_usd)),
-        ("market_cap_usd", money_fault(draft.market_cap_usd)),
-        ("volume_24h_usd", money_fault(draft.volume_24h_usd)),
-        ("percent_change_24h", number_fault(draft.percent_change_24h)),
-        ("observed_at", date_fault(observed_at, fetched_at=fetched_at)),
-    ):
+    faults = (  # in the order of _CHECKED
+        text_fault(draft.external_id, MAX_ID_CHARS),
+        text_fault(symbol, MAX_SYMBOL_CHARS),
+        text_fault(name, MAX_NAME_CHARS),
+        rank_fault(draft.rank),
+        money_fault(draft.price_usd),
+        money_fault(draft.market_cap_usd),
+        money_fault(draft.volume_24h_usd),
+        number_fault(draft.percent_change_24h),
+        date_fault(observed_at, fetched_at=fetched_at),
+    )
+    for field, fault in zip(_CHECKED, faults, strict=True) if any(faults) else ():
         if fault is not None:
             return rejection(draft.external_id, fields[field], fault)
-    if symbol is draft.symbol and name is draft.name and observed_at.tzinfo is UTC:
+    if observed_at.tzinfo is not UTC:
+        observed_at = observed_at.astimezone(UTC)
+    if symbol is draft.symbol and name is draft.name and observed_at is draft.observed_at:
         return draft
-    return draft._replace(symbol=symbol, name=name, observed_at=observed_at.astimezone(UTC))
+    return draft._replace(symbol=symbol, name=name, observed_at=observed_at)
 
 
 def rejection(external_id: str | None, field: str, fault: Fault) -> Rejection:
@@ -171,7 +175,8 @@ def rejection(external_id: str | None, field: str, fault: Fault) -> Rejection:
     """
     if external_id is not None and text_fault(external_id, MAX_ID_CHARS) is not None:
         external_id = None
-    return Rejection(external_id, field, fault.rule, f"{field} {fault.reason}")
+    subject = "The item" if field == "*" else field
+    return Rejection(external_id, field, fault.rule, f"{subject} {fault.reason}")
 
 
 def shown(value: Any) -> str:

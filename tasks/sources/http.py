@@ -6,7 +6,6 @@ log record of this module holds a query, a header's value or a key.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from importlib import metadata
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -80,11 +79,13 @@ class _Call:
     ends_at: float
 
     def redirected(self, location: str) -> "_Call":
-        url = urljoin(self.url, location)
-        if urlsplit(url).scheme not in {"http", "https"}:
-            raise PermanentError("The source redirects to an address that is not on the web")
+        try:
+            url = urljoin(self.url, location)
+            is_same_origin = _origin(url) == _origin(self.url)
+        except ValueError:
+            raise PermanentError("The source redirects to an address that is none") from None
         headers = self.headers
-        if _origin(url) != _origin(self.url):
+        if not is_same_origin:
             headers = {name: text for name, text in headers.items() if name in _PUBLIC_HEADERS}
         return _Call(url=url, params={}, headers=headers, ends_at=self.ends_at)
 
@@ -117,6 +118,9 @@ class RequestsHttpClient:
         self._limits = limits
         self._observe = observe
         self._session = _new_session()
+        # Calls go to the adapter itself. A session would read the whole body of a redirect,
+        # however long, parse where it leads, and keep cookies.
+        self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=4, max_retries=0)
 
     def get(
         self,
@@ -141,7 +145,7 @@ class RequestsHttpClient:
 
     def close(self) -> None:
         """Give back all connections."""
-        self._session.close()
+        self._adapter.close()
 
     def _retrying(self, ends_at: float) -> Retrying:
         def is_over(state: RetryCallState) -> bool:
@@ -187,10 +191,9 @@ class RequestsHttpClient:
         started_at, status = self._clock.monotonic(), NO_ANSWER
         try:
             left_s = max(0.001, call.ends_at - started_at)
-            with self._session.send(
+            with self._adapter.send(
                 request,
                 stream=True,
-                allow_redirects=False,
                 timeout=(min(self._limits.connect_s, left_s), min(self._limits.silence_s, left_s)),
             ) as answer:
                 status = answer.status_code
@@ -210,10 +213,12 @@ class RequestsHttpClient:
                 raise PermanentError(f"The value of the header {name} has characters HTTP forbids")
         request = requests.Request("GET", call.url, params=call.params, headers=dict(call.headers))
         try:
-            return self._session.prepare_request(request)
+            prepared = self._session.prepare_request(request)
+            self._session.get_adapter(prepared.url or "")  # raises for a scheme it does not know
         except (requests.RequestException, ValueError):
             # The error names the whole address, and that may hold what must not be shown.
-            raise PermanentError(f"The address {_shown(call.url)} is not a valid one") from None
+            raise PermanentError(f"{_shown(call.url)} is not an address of the web") from None
+        return prepared
 
     def _body(self, answer: requests.Response, ends_at: float) -> bytes:
         body = bytearray()
@@ -267,7 +272,10 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _shown(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(unreadable)"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -275,11 +283,8 @@ def _new_session() -> requests.Session:
     session = requests.Session()
     # Proxies and .netrc passwords of whoever started the worker are none of its settings.
     session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = f"kasparro/{_version()} (market data collector)"
     session.headers["Accept-Encoding"] = "gzip, deflate"
-    for prefix in ("https://", "http://"):
-        session.mount(prefix, HTTPAdapter(pool_connections=4, pool_maxsize=4, max_retries=0))
     return session
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -12,13 +13,18 @@ from tasks.domain.quality import Fault
 from tasks.domain.records import Item, Rejection
 from tasks.sources.base import Page
 
+T = TypeVar("T")
+
 BOM = b"\xef\xbb\xbf"
 BROKEN_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """All that msgspec raises on bytes from outside; the last for arrays nested a thousand deep."""
 
 # Vendors write the id first; this finds it ten times faster than a decoder that must walk to the
 # end of the item. What it does not match, a decoder looks at.
-_LEADING_ID = re.compile(rb'\{\s*"id"\s*:\s*"([ !#-\[\]-~]*)"')
+_LEADING_ID = re.compile(rb'\{\s*"id"\s*:\s*"([ !#-\[\]-~]{1,200})"')
+# A quotation mark inside a JSON text is escaped, so neither of these can match within one.
+_EMPTY_VALUE = re.compile(rb':\s*""')
+_WHOLE_RANK = re.compile(rb'(rank"\s*:\s*\d+)\.0+(?=\s*[,}])')
 # A message of msgspec's ends in the place: "Expected `str`, got `int` - at `$.symbol`".
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]*)`")
@@ -39,6 +45,7 @@ class _Stamped(msgspec.Struct, gc=False):
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _WRAPPED = msgspec.json.Decoder(_Wrapped)
 _IDENTIFIED = msgspec.json.Decoder(_Identified)
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STAMPED = msgspec.json.Decoder(_Stamped)
 
 
@@ -54,14 +61,17 @@ def split(body: bytes) -> list[msgspec.Raw]:
     """
     body = body.removeprefix(BOM)
     try:
-        items = _ITEMS.decode(body) if body.lstrip()[:1] == b"[" else _WRAPPED.decode(body).data
+        # Texts are skipped undecoded below, but PostgreSQL reads all of a stored page.
+        body.decode()
+        is_array = body.lstrip()[:1] == b"["
+        found = _ITEMS.decode(body) if is_array else _WRAPPED.decode(body).data
     except BROKEN_JSON as exc:
         raise UnreadablePageError(
             f"The page is not a JSON array of objects: {exc}. It begins {quality.shown(body[:40])}"
         ) from exc
-    if items and not any(is_object(item) for item in items):
+    if found and not any(is_object(item) for item in found):
         raise UnreadablePageError("The page is a JSON array, but none of its items is an object")
-    return items
+    return found
 
 
 def answered(body: bytes) -> list[msgspec.Raw]:
@@ -75,7 +85,7 @@ def answered(body: bytes) -> list[msgspec.Raw]:
     try:
         return split(body)
     except UnreadablePageError as exc:
-        if type(exc.__cause__) is msgspec.DecodeError:
+        if type(exc.__cause__) in {msgspec.DecodeError, UnicodeDecodeError}:
             raise TransientError(f"The answer is broken JSON: {exc.__cause__}") from exc
         raise
 
@@ -108,14 +118,30 @@ def items(page: Page) -> Iterator[Item]:
 
 
 def external_id(payload: bytes) -> str | None:
-    """Read the text under ``id``; None when there is none."""
+    """Read the text under ``id``; None when there is none, or none that could be stored."""
     match = _LEADING_ID.match(payload)
     if match is not None:
         return match[1].decode("ascii")
     try:
-        return _IDENTIFIED.decode(payload).id
+        found = _IDENTIFIED.decode(payload).id
     except BROKEN_JSON:
         return None
+    return None if quality.text_fault(found, quality.MAX_ID_CHARS) else found
+
+
+def decode(decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
+    """Decode an item, forgiving what vendors were seen to do or document.
+
+    An empty text stands for a missing value of any type (CoinPaprika's OpenAPI document), and whole
+    numbers may be written as ``1.0`` (CoinGecko since 2024, for supplies).
+
+    Raises:
+        Exception: Any of :data:`BROKEN_JSON`.
+    """
+    try:
+        return decoder.decode(payload)
+    except msgspec.ValidationError:
+        return decoder.decode(_WHOLE_RANK.sub(rb"\1", _EMPTY_VALUE.sub(b":null", payload)))
 
 
 def newest(
@@ -137,28 +163,37 @@ def newest(
 
 def rejection(item: Item, error: Exception) -> Rejection:
     """Turn msgspec's complaint about an item into the vendor's field and one of our rules."""
-    return _rejection(item.external_id, error)
-
-
-def id_rejection(item: Item) -> Rejection:
-    """Say why :func:`external_id` found nothing in an item."""
-    try:
-        _IDENTIFIED.decode(item.payload)
-    except BROKEN_JSON as exc:
-        return _rejection(None, exc)
-    return quality.rejection(None, "id", Fault("required", "was not found when the page was split"))
-
-
-def _rejection(external_id: str | None, error: Exception) -> Rejection:
     what, place = str(error), ""
     if isinstance(error, msgspec.ValidationError) and (match := _PLACE.match(what)):
         what, place = match["what"], match["place"] or ""
     if match := _MISSING.match(what):
         field = f"{place}.{match['name']}".lstrip(".")
-        return quality.rejection(external_id, field, Fault("required", "is missing"))
+        return quality.rejection(item.external_id, field, Fault("required", "is missing"))
     if not place:
-        return quality.rejection(external_id, "*", Fault("shape", f"is no item: {what}"))
-    return quality.rejection(external_id, place, Fault(_rule(what), f"is wrong: {what}"))
+        return quality.rejection(item.external_id, "*", Fault("shape", f"is unusable: {what}"))
+    shown = quality.shown(_text_at(item.payload, place))
+    return quality.rejection(item.external_id, place, Fault(_rule(what), f"is {shown}: {what}"))
+
+
+def id_rejection(item: Item) -> Rejection:
+    """Say why :func:`external_id` found nothing in an item."""
+    try:
+        found = _IDENTIFIED.decode(item.payload).id
+    except BROKEN_JSON as exc:
+        return rejection(item, exc)
+    fault = quality.text_fault(found, quality.MAX_ID_CHARS)
+    return quality.rejection(None, "id", fault or Fault("required", "was not given with the item"))
+
+
+def _text_at(payload: bytes, place: str) -> str:
+    text = payload
+    try:
+        for name in place.split("."):
+            text = bytes(_MEMBERS.decode(text)[name])
+        return text.decode()
+    except (*BROKEN_JSON, KeyError):
+        # The item is broken in a second way, after the place that was complained of.
+        return "?"
 
 
 def _rule(complaint: str) -> str:
