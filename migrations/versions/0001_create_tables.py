@@ -501,6 +501,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Uuid(), nullable=True),
         sa.Column("schema_name", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("elements", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("confidence_score", sa.Numeric(), nullable=False),
         sa.Column("missing_fields", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("extra_fields", postgresql.JSONB(astext_type=sa.Text()), nullable=False),

@@ -42,6 +42,7 @@ RATES = {
     "coinpaprika:paid": (600, None),
     "rss": (60, None),
 }
+CONTRACT_MODES = ("evolve", "freeze", "discard_row", "discard_value")
 FAILURE_TYPES = ("network_error", "database_error", "validation_error", "timeout", "rate_limit")
 
 
@@ -61,6 +62,8 @@ class SourceSettings:
         max_coins: Stop after so many coins; None for all.
         path: A file or directory.
         urls: Feed addresses.
+        contract_mode: How strictly the accepted shape of its items is meant; see
+            :class:`tasks.domain.contracts.ContractMode`.
     """
 
     name: str
@@ -74,6 +77,7 @@ class SourceSettings:
     max_coins: int | None = None
     path: str = ""
     urls: tuple[str, ...] = ()
+    contract_mode: str = "evolve"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +260,7 @@ def _source(env: Env, problems: list[str], name: str) -> SourceSettings:
         max_coins=max_coins if max_coins > 0 else None,
         path=env.str(f"{prefix}_PATH", "data/csv" if name == "csv" else ""),
         urls=_urls(env, problems, name),
+        contract_mode=_choice(env, problems, f"{prefix}_CONTRACT_MODE", CONTRACT_MODES),
     )
 
 

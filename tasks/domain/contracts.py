@@ -6,11 +6,12 @@ fits then has no deviation left.
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks.domain import shapes
+from tasks.domain import drift, shapes
+from tasks.domain.drift import Deviation, Finding
 from tasks.domain.shapes import Shape
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -42,6 +43,51 @@ class ContractMode(StrEnum):
     FREEZE = "freeze"
     DISCARD_ROW = "discard_row"
     DISCARD_VALUE = "discard_value"
+
+
+class Judged(NamedTuple):
+    """A page's items after the contract.
+
+    Attributes:
+        payloads: What to normalise, in the order of the items.
+        deviants: Items to put in quarantine instead, by their place in ``payloads``.
+        finding: None when the page is what was accepted.
+    """
+
+    payloads: Sequence[bytes]
+    deviants: Mapping[int, Deviation]
+    finding: Finding | None
+
+
+def judge(payloads: Sequence[bytes], accepted: Shape, mode: ContractMode) -> Judged:
+    """Compare a page's items with the accepted shape and do what the mode says.
+
+    A table's fields keep their names: what a header means is for its connector to know. ``freeze``
+    is the caller's to enforce; here it changes nothing.
+    """
+    payloads = _all_renamed(payloads, accepted, accepted.renamed)
+    finding = drift.examine(payloads, accepted)
+    if finding is None or mode is ContractMode.FREEZE:
+        return Judged(payloads, {}, finding)
+    names = {match.found: match.expected for match in finding.matches}
+    payloads = _all_renamed(payloads, accepted, names)
+    if mode is ContractMode.DISCARD_VALUE:
+        payloads = [conforming(payload, accepted) for payload in payloads]
+    deviants: dict[int, Deviation] = {}
+    if mode is ContractMode.DISCARD_ROW:
+        found = (
+            (place, drift.deviation(payload, accepted)) for place, payload in enumerate(payloads)
+        )
+        deviants = {place: deviation for place, deviation in found if deviation is not None}
+    return Judged(payloads, deviants, finding)
+
+
+def _all_renamed(
+    payloads: Sequence[bytes], accepted: Shape, names: Mapping[str, str]
+) -> Sequence[bytes]:
+    if accepted.is_table or not names:
+        return payloads
+    return [renamed(payload, names) for payload in payloads]
 
 
 def renamed(payload: bytes, names: Mapping[str, str]) -> bytes:

@@ -23,6 +23,7 @@ to 0.4: the first page of a market list has hardly a null, its last one many."""
 MIN_ITEMS_FOR_RATES = 20
 """A share of fewer items than these says nothing."""
 _AMBIGUOUS_PCT = 5.0
+_SHOWN_PARTS = 5
 _DIGITS = re.compile(r"\d+")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 
@@ -38,6 +39,13 @@ class Match(NamedTuple):
     def ends(self) -> frozenset[str]:
         """Return both names."""
         return frozenset((self.expected, self.found))
+
+
+class Deviation(NamedTuple):
+    """What is different about one item: the field's path, and the rest of the sentence."""
+
+    field: str
+    reason: str
 
 
 class Finding(NamedTuple):
@@ -88,6 +96,19 @@ class Finding(NamedTuple):
         return hashlib.blake2b(listed.encode(), digest_size=16).hexdigest()
 
 
+def summary(finding: Finding) -> str:
+    """Say in one line what is different."""
+    parts = (
+        *(f"{m.expected} is now {m.found}" for m in finding.matches),
+        *(f"{path} is missing" for path in finding.missing),
+        *(f"{path} is new" for path in finding.extra),
+        *(f"{path} is {'/'.join(c['found'])}" for path, c in finding.type_changes.items()),
+        *(f"{path} is null in {c['found']:.0%}" for path, c in finding.null_rate_changes.items()),
+    )
+    shown = "; ".join(parts[:_SHOWN_PARTS])
+    return shown if len(parts) <= _SHOWN_PARTS else f"{shown}; and {len(parts) - _SHOWN_PARTS} more"
+
+
 def examine(payloads: Iterable[bytes], accepted: Shape) -> Finding | None:
     """Compare a page's items with the accepted shape.
 
@@ -110,6 +131,21 @@ def examine(payloads: Iterable[bytes], accepted: Shape) -> Finding | None:
                 rename(row, match.found, match.expected)
         measured = measure(rows, accepted.nests)
     return _finding(measured, accepted, tuple(matches))
+
+
+def deviation(payload: bytes, accepted: Shape) -> Deviation | None:
+    """Say what is different about one item, renames undone; the first thing of several."""
+    rows = decode([payload])
+    found = _finding(measure(rows, accepted.nests), accepted, ()) if rows else None
+    if found is None:
+        return None
+    for path in found.missing:
+        return Deviation(path, "is missing")
+    for path in found.extra:
+        return Deviation(path, "is a field that nobody accepted")
+    for path, change in found.type_changes.items():
+        return Deviation(path, f"is of the type {', '.join(change['found'])}")
+    return None
 
 
 def _finding(measured: Measured, accepted: Shape, matches: Sequence[Match]) -> Finding | None:
@@ -194,8 +230,14 @@ def _overlay(found: Finding, measured: Measured, accepted: Shape) -> Shape:
     for path in found.extra:
         types = sorted(measured.fields[path].types)
         fields[path] = Field(tuple(types), required=False, null_rate=1.0)
-    renamed = {match.found: match.expected for match in found.matches}
-    return Shape(fields=fields, renamed=renamed)
+    if not accepted.is_table:
+        renamed = {match.found: match.expected for match in found.matches}
+        return Shape(fields=fields, renamed=renamed)
+    for match in found.matches:
+        known = accepted.fields[match.expected]
+        fields[match.expected] = Field(known.types, required=False, null_rate=known.null_rate)
+        fields[match.found] = Field(known.types, required=False, null_rate=known.null_rate)
+    return Shape(fields=fields)
 
 
 def _matches(measured: Measured, accepted: Shape) -> list[Match]:

@@ -494,8 +494,9 @@ class SchemaShape(Base):
 class SchemaDriftLog(Base):
     """A deviation from the accepted shape. The same one again is the same row, counted.
 
-    ``overlay`` is what accepting it merges into the accepted shape. ``run_id`` is the newest run
-    that saw it, ``occurrences`` counts batches.
+    ``elements`` are its deviations one by one: a batch that shows only some of them counts here
+    as well. ``overlay`` is what accepting it merges into the accepted shape. ``run_id`` is the
+    newest run that saw it, ``occurrences`` counts batches.
     """
 
     __tablename__ = "schema_drift_logs"
@@ -505,6 +506,7 @@ class SchemaDriftLog(Base):
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("etl_runs.run_id", ondelete="SET NULL"))
     schema_name: Mapped[str]
     fingerprint: Mapped[str]
+    elements: Mapped[list[str]] = mapped_column(ARRAY(Text))
     confidence_score: Mapped[Decimal]
     missing_fields: Mapped[list[Any]]
     extra_fields: Mapped[list[Any]]
