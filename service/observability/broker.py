@@ -32,13 +32,13 @@ class CallState:
     remaining: Mapping[str, int] = field(default_factory=dict)
 
 
-def connect(url: str) -> Redis:
+def connect(url: str, *, is_text: bool = True) -> Redis:
     """Return a client that gives up quickly: what it answers is never worth waiting for."""
     return Redis.from_url(
         url,
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=_TIMEOUT_S,
-        decode_responses=True,
+        decode_responses=is_text,
     )
 
 

@@ -47,6 +47,7 @@ class Order:
         descending: Whether the key falls.
         id_descending: Whether the row id falls.
         nullable: Whether the key can be null.
+        moving: Whether a row's key can change; the row id must then be a number.
     """
 
     key: Column
@@ -54,6 +55,7 @@ class Order:
     descending: bool = False
     id_descending: bool = False
     nullable: bool = True
+    moving: bool = False
 
     def clauses(self) -> list[ColumnElement[Any]]:
         """Return the ORDER BY terms."""
@@ -80,11 +82,19 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What a list shows, of which rows, in which order."""
+    """What a list shows, of which rows, in which order.
+
+    Attributes:
+        columns: By name, in the order of the contract.
+        source: What is selected from.
+        scope: What makes a row one of this list at all.
+        where: What the caller asks of it beside.
+    """
 
     columns: Columns
     source: FromClause
     order: Order
+    scope: Sequence[ColumnElement[bool]] = field(default=())
     where: Sequence[ColumnElement[bool]] = field(default=())
 
     def only(self, names: Sequence[str]) -> "Listing":
@@ -96,9 +106,10 @@ class Listing:
         return {name: _kind(column) for name, column in self.columns.items()}
 
     def _select(self, *columns: Column) -> Select[Any]:
-        return select(*columns).select_from(self.source).where(*self.where)
+        return select(*columns).select_from(self.source).where(*self.scope, *self.where)
 
-    def _rows_as_json(self) -> Select[Any]:
+    def rows_as_json(self) -> Select[Any]:
+        """Return the statement that gives each row as JSON, with its key and its id as text."""
         row: Select[Any] = select(
             *(_as_json(column).label(name) for name, column in self.columns.items())
         )
@@ -107,24 +118,36 @@ class Listing:
         key, row_id = cast(self.order.key, Text), cast(self.order.row_id, Text)
         chosen: list[Any] = [body, key.label("key"), row_id.label("row_id")]
         base: Select[Any] = select(*chosen)
-        return base.select_from(self.source.join(lateral, true())).where(*self.where)
+        return base.select_from(self.source.join(lateral, true())).where(*self.scope, *self.where)
 
     def page(
         self, connection: Connection, *, limit: int, offset: int = 0, after: Position | None = None
     ) -> "ListingPage":
         """Return up to ``limit`` rows as JSON texts, and where the list goes on."""
         if after is None:
-            statement = self._rows_as_json().order_by(*self.order.clauses())
+            statement = self.rows_as_json().order_by(*self.order.clauses())
             rows = connection.execute(statement.limit(limit + 1).offset(offset)).all()
         else:
             rows = self._after(connection, after, limit + 1)
-        given, more = rows[:limit], len(rows) > limit
-        last = Position(key=given[-1].key, row_id=given[-1].row_id) if more else None
-        return ListingPage(bodies=[row.body for row in given], last=last)
+        return ListingPage.of(rows[:limit], has_more=len(rows) > limit)
+
+    def page_of(
+        self, connection: Connection, ids: Sequence[int], *, has_more: bool
+    ) -> "ListingPage":
+        """Return the rows with these ids, in this order; one that is gone is left out."""
+        chosen = replace(self, where=[self.order.row_id.in_(ids)])
+        found = connection.execute(chosen.rows_as_json()).all()
+        by_id = {int(row.row_id): row for row in found}
+        return ListingPage.of([by_id[i] for i in ids if i in by_id], has_more=has_more)
+
+    def ids(self, connection: Connection, *, limit: int) -> list[int]:
+        """Return up to ``limit`` row ids in order."""
+        statement = self._select(self.order.row_id).order_by(*self.order.clauses()).limit(limit)
+        return list(connection.scalars(statement))
 
     def _after(self, connection: Connection, after: Position, limit: int) -> list[Any]:
         rows: list[Any] = []
-        ordered = self._rows_as_json().order_by(*self.order.clauses())
+        ordered = self.rows_as_json().order_by(*self.order.clauses())
         if after.key is not None:
             statement = ordered.where(self.order.after_key(after)).limit(limit)
             rows = list(connection.execute(statement).all())
@@ -187,11 +210,19 @@ class ListingPage:
 
     Attributes:
         bodies: One JSON object as text for each row.
+        ids: The rows' ids as text.
         last: Where the next page goes on; None if there is none.
     """
 
     bodies: list[str]
+    ids: list[str]
     last: Position | None
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], *, has_more: bool) -> "ListingPage":
+        """Return the page of these rows; ``has_more`` says whether another follows."""
+        last = Position(key=rows[-1].key, row_id=rows[-1].row_id) if has_more and rows else None
+        return cls([row.body for row in rows], [row.row_id for row in rows], last)
 
 
 def _as_json(column: Column) -> Column:

@@ -59,7 +59,8 @@ def observations(source: str, filters: dict[str, Any], sort: str | None) -> List
         columns=_row(columns, QuoteRow.external_id, QuoteRow.symbol, QuoteRow.name) | _observed(),
         source=joined,
         order=_order(columns | {"updated_at": QuoteRow.updated_at}, sort, filters),
-        where=[QuoteRow.source == source, is_latest, *where],
+        scope=[QuoteRow.source == source, is_latest],
+        where=where,
     )
 
 
@@ -140,6 +141,7 @@ def _order(keys: dict[str, Any], sort: str | None, filters: dict[str, Any]) -> O
         row_id=Asset.asset_id,
         descending=(sort or "").startswith("-"),
         nullable=name not in {"ticker", "updated_at"},
+        moving=name != "ticker",
     )
 
 

@@ -7,6 +7,7 @@ figures are read only in an order that is proven; a wrong guess would be off by 
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 # Epochs by the number of their whole digits: 2001 to 2286, in seconds … nanoseconds.
 _EPOCH_DIGITS = {10: 0, 13: 3, 16: 6, 19: 9}
@@ -14,7 +15,8 @@ _EPOCH = re.compile(r"(\d{10}|\d{13}|\d{16}|\d{19})(?:\.(\d+))?", re.ASCII)
 _MONTHS = {
     name: number
     for number, name in enumerate(
-        "jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+        start=1,
     )
 }
 _MONTH = r"(?P<name>[a-z]{3,9})\.?"
@@ -46,6 +48,7 @@ _DOTTED = "dmy"
 """Countries that write dates with dots put the day first; none puts the month first."""
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str, *, order: str = "") -> datetime:
     """Read a date in any of the shapes this module knows.
 

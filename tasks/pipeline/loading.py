@@ -60,10 +60,11 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
 def _load_quotes(
     dependencies: Dependencies, session: Session, run: Run, numbers: Sequence[int]
 ) -> None:
-    linking.link_staged(session, source=run.source, run_id=run.run_id, pages=numbers)
+    outcome = linking.link_staged(session, source=run.source, run_id=run.run_id, pages=numbers)
     quotes.append_history(session, run.source, run.run_id, numbers)
     quotes.upsert(session, run.source, run.run_id, numbers)
     touched = quotes.touched_assets(session, run.source, run.run_id, numbers)
+    touched = sorted({*touched, *outcome.changed_assets})
     if touched:
         consensus.refresh(session, asset_ids=touched, policies=policies(dependencies))
         versions.bump(session, "data")

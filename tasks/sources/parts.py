@@ -16,7 +16,7 @@ from tasks.domain.records import Item, Rejection
 from tasks.sources.base import Page
 
 _HEADER = "part-failure"
-_REASON_CHARS = 500
+_REASON_CHARS = 400
 
 
 def failed(

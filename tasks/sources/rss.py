@@ -1,4 +1,4 @@
-"""RSS, Atom and JSON Feed: several feeds, one request each, none of which can take the others down."""
+"""RSS, Atom and JSON Feed: one request for each feed; none can take the others down."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -279,4 +279,5 @@ def _items(page: Page) -> Iterator[Item]:
     )
     context = {"surroundings": surroundings, "feed": surroundings.feed}
     for entry in feed.entries:
-        yield Item(None, msgspec.json.encode(entry), context)
+        entry_id = feed_entries.external_id(entry, surroundings)
+        yield Item(entry_id, msgspec.json.encode(entry), context)
