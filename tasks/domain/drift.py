@@ -171,7 +171,7 @@ def _finding(measured: Measured, accepted: Shape, matches: Sequence[Match]) -> F
 
 
 def _is_missing(measured: Measured, accepted: Shape, path: str) -> bool:
-    count = measured.fields.get(path, Seen()).count
+    count = measured.fields.get(path, Seen()).present
     return count * 2 < measured.holders(path) if accepted.is_table else count == 0
 
 
@@ -181,7 +181,7 @@ def _extra(measured: Measured, accepted: Shape) -> list[str]:
         for path, seen in measured.fields.items()
         if path not in accepted.fields
         and parent(path) not in accepted.open
-        and (not accepted.is_table or seen.count * 2 > measured.items)
+        and (not accepted.is_table or seen.present * 2 > measured.items)
     ]
 
 
@@ -201,7 +201,7 @@ def _rate_changes(
         holders, seen = measured.holders(path), measured.fields.get(path, Seen())
         if path in missing or holders < MIN_ITEMS_FOR_RATES or accepted.is_table:
             continue
-        absent = holders - seen.count if field.required else 0
+        absent = holders - seen.present if field.required else 0
         rate = (seen.nulls + absent) / holders
         if rate > field.null_rate + NULL_RATE_RISE:
             yield path, {"accepted": field.null_rate, "found": round(rate, 4)}
@@ -248,7 +248,7 @@ def _matches(measured: Measured, accepted: Shape) -> list[Match]:
     gone = [
         path
         for path in accepted.fields
-        if measured.fields.get(path, Seen()).count < measured.holders(path)
+        if measured.fields.get(path, Seen()).present < measured.holders(path)
     ]
     alike = sorted(
         (

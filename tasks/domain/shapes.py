@@ -66,12 +66,14 @@ class Shape(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 class Seen(NamedTuple):
     """A field of a page: how many items have it, how many as null, and the types of the others."""
 
-    count: int = 0
+    present: int = 0
     nulls: int = 0
     types: frozenset[str] = frozenset()
 
     def __add__(self, other: Any) -> "Seen":
-        return Seen(self.count + other.count, self.nulls + other.nulls, self.types | other.types)
+        return Seen(
+            self.present + other.present, self.nulls + other.nulls, self.types | other.types
+        )
 
 
 class Measured(NamedTuple):
@@ -93,7 +95,7 @@ class Measured(NamedTuple):
         if not above:
             return self.items
         seen = self.fields.get(above, Seen())
-        return seen.count - seen.nulls
+        return seen.present - seen.nulls
 
 
 def parent(path: str) -> str:
@@ -186,11 +188,11 @@ def learned(measured: Measured, *, is_table: bool) -> Shape:
     found = {
         path: Field(
             types=tuple(sorted(seen.types)),
-            required=seen.count == measured.holders(path),
-            null_rate=round(seen.nulls / seen.count, 4) if seen.count else 0.0,
+            required=seen.present == measured.holders(path),
+            null_rate=round(seen.nulls / seen.present, 4) if seen.present else 0.0,
         )
         for path, seen in measured.fields.items()
-        if not is_table or seen.count * 2 > measured.items
+        if not is_table or seen.present * 2 > measured.items
     }
     if is_table:
         found = {
