@@ -50,9 +50,9 @@ class Watch:
             FrozenShapeError: If they have another structure and the contract is frozen.
         """
         as_they_are = Judged(payloads, {}, None)
-        if self._spec.schema_name is None or not payloads:
+        name = self._spec.schema_name and self._spec.schema_name(page)
+        if not name or not payloads:
             return as_they_are
-        name = self._spec.schema_name(page)
         accepted = self._shape(session, name)
         if accepted is None:
             self._learn(session, name, payloads)

@@ -56,7 +56,7 @@ class SourceSpec:
     fresh_for_s: int
     resume_within_s: int
     precedence: int
-    schema_name: Callable[[Page], str] | None = None
+    schema_name: Callable[[Page], str | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

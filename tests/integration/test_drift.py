@@ -8,6 +8,7 @@ import pytest
 
 from tasks.core.errors import ConflictError, NotFoundError
 from tasks.pipeline import drifts
+from tasks.sources.csv_file import CsvFiles
 from tasks.store.audit import Actor
 from tests.support.engine import ScriptedConnector, coin, workbench
 from tests.support.markets import ScriptedMarkets, market, renamed
@@ -240,3 +241,17 @@ def test_a_source_that_declares_no_shape_is_compared_with_its_first_page(setting
         source.pages = [[coin("alpha", "4", odd=1)]]
         bench.run()
         assert bench.one(LOG).occurrences == 1
+
+
+def test_another_header_of_a_file_is_drift_and_its_rows_load_all_the_same(settings, tmp_path):
+    path = tmp_path / "csv" / "prices.csv"
+    path.parent.mkdir()
+    with workbench(settings, CsvFiles()) as bench:
+        path.write_text("symbol,name,price,date\nBTC,Bitcoin,1,2026-01-01\n")
+        bench.run("csv")
+        path.write_text("symbol,name,price_usd,date,note\nBTC,Bitcoin,2,2026-01-02,x\n,,,,,\n")
+        assert bench.status(bench.run("csv")) in {"success", "partial"}
+        row = bench.one(LOG)
+        assert (row.source, row.schema_name, row.extra_fields) == ("csv", "prices.csv", ["note"])
+        assert [match["found"] for match in row.fuzzy_matches] == ["price_usd"]
+        assert list(prices(bench).values()) == [2]
