@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError
 
+from tasks.core import failpoints
 from tasks.core.errors import ConfigurationError
+from tasks.core.failpoints import FailureInjection
 from tasks.core.schedules import Schedule, parse_schedule
 
 BUILTIN_SOURCES = ("coingecko", "coinpaprika", "csv", "rss")
@@ -43,7 +45,6 @@ RATES = {
     "rss": (60, None),
 }
 CONTRACT_MODES = ("evolve", "freeze", "discard_row", "discard_value")
-FAILURE_TYPES = ("network_error", "database_error", "validation_error", "timeout", "rate_limit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,19 +109,6 @@ class TimeLimits:
         for shorter, longer in pairwise(names):
             if getattr(self, shorter) >= getattr(self, longer):
                 yield f"{_limit_name(shorter)} must be below {_limit_name(longer)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FailureInjection:
-    """Deliberate faults for tests and game days; off unless asked for."""
-
-    enabled: bool = False
-    allowed: bool = False
-    probability: float = 1.0
-    at_record: int | None = None
-    type: str = "network_error"
-    point: str = ""
-    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,8 +337,8 @@ def _failures(env: Env, problems: list[str]) -> FailureInjection:
         enabled=enabled,
         allowed=allowed or not production,
         probability=min(1.0, max(0.0, env.float("FAILURE_PROBABILITY", 1.0))),
-        at_record=env.int("FAIL_AT_RECORD", None),
-        type=_choice(env, problems, "FAILURE_TYPE", FAILURE_TYPES),
-        point=env.str("FAILURE_POINT", ""),
-        seed=env.int("FAILURE_SEED", 0),
+        at_record=_positive(env, problems, "FAIL_AT_RECORD", None),
+        type=_choice(env, problems, "FAILURE_TYPE", failpoints.TYPES),
+        point=_choice(env, problems, "FAILURE_POINT", ("", *failpoints.NAMES)),
+        seed=env.int("FAILURE_SEED", None),
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from tasks.core import failpoints
 from tasks.domain import quality
 from tasks.domain.drift import Deviation
 from tasks.domain.quality import Fault
@@ -71,6 +72,7 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
     try:
         with dependencies.transaction() as session:
             rows = pages.hold(session, claim)
+            failpoints.reach(failpoints.BEFORE_TRANSFORM)
             for row in rows:
                 _transform_page(session, connector, watch, run, row)
             moment = database.now(session)
@@ -79,6 +81,8 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
             note_finished(session, run, claim, {"records": sum(row.records for row in rows)})
             watch.report(session, run.run_id, step)
             runs.hold_active(session, run)
+            failpoints.reach(failpoints.AFTER_STAGING)
+        failpoints.reach(failpoints.AFTER_STAGING_COMMIT)
     except FrozenShapeError:
         # What is refused is rolled back; what was found has to stay.
         with dependencies.transaction() as session:
@@ -94,7 +98,9 @@ def _transform_page(
     page = raw_pages.get(session, row.raw_page_id)
     items = list(connector.parse(page))
     fresh = _fresh(session, spec, run, items)
-    result = normalise(connector, contracted(session, connector, watch, page, fresh))
+    judged = contracted(session, connector, watch, page, fresh)
+    result = normalise(connector, _watched(session, row, judged))
+    failpoints.reach(failpoints.AFTER_TRANSFORM)
     if not spec.json_items:
         raw_pages.set_items(session, row.raw_page_id, items)
     staging.stage(session, spec.kind, run.run_id, row.page, result.staged)
@@ -118,6 +124,13 @@ def _fresh(session: Session, spec: SourceSpec, run: Run, items: Sequence[Item]) 
         if item.external_id is None or known.get(item.external_id) != digest:
             fresh.append(Fresh(number, digest, item.payload, item))
     return fresh
+
+
+def _watched(session: Session, row: RunPage, fresh: Sequence[Fresh]) -> Iterable[Fresh]:
+    if not failpoints.is_armed():
+        return fresh
+    before = pages.items_before(session, row.run_id, row.page)
+    return failpoints.records(fresh, lambda entry: before + entry.number + 1)
 
 
 def _digest(item: Item) -> bytes:
