@@ -7,7 +7,7 @@ from kombu.entity import Exchange, Queue
 
 from tasks.core.schedules import Every
 from tasks.core.settings import load_settings
-from tasks.messages import QUEUES, START_DUE_RUN, SWEEP, fetch_task
+from tasks.messages import AGE, QUEUES, START_DUE_RUN, SWEEP, fetch_task
 from tasks.scheduling import Aligned
 
 _settings = load_settings()
@@ -72,6 +72,11 @@ beat_schedule = {
         "task": SWEEP,
         "schedule": Aligned(Every(_limits.sweep_s)),
         "options": {"queue": "maintenance", "expires": _limits.sweep_s * 2},
+    },
+    "age": {
+        "task": AGE,
+        "schedule": Aligned(Every(60)),
+        "options": {"queue": "maintenance", "expires": 120},
     },
 } | {
     f"run-{source.name}": {

@@ -1,15 +1,21 @@
-"""What happens by the clock: due runs and the sweeper."""
+"""What happens by the clock: due runs, the sweeper, prices that grow old."""
 
 from celery import shared_task
 
 from tasks import bootstrap, messages
-from tasks.pipeline import lifecycle, sweeping
+from tasks.pipeline import ageing, lifecycle, sweeping
 
 
 @shared_task(name=messages.START_DUE_RUN)
 def start_due_run(source: str) -> None:
     """Start the run of the source's newest slot."""
     lifecycle.start_due_run(bootstrap.worker_dependencies(), source)
+
+
+@shared_task(name=messages.AGE)
+def age() -> None:
+    """Decide anew what went stale."""
+    ageing.age(bootstrap.worker_dependencies())
 
 
 @shared_task(name=messages.SWEEP)

@@ -11,6 +11,8 @@ def openapi() -> None:
     from tasks.core.settings import load_settings, provide  # noqa: PLC0415
 
     # Nothing is connected, but the settings want addresses.
-    provide({"DATABASE_URL": "postgresql://unused/", "REDIS_URL": "redis://unused/"}, override=False)
+    provide(
+        {"DATABASE_URL": "postgresql://unused/", "REDIS_URL": "redis://unused/"}, override=False
+    )
     app = create_app(bootstrap.build(load_settings(), role="api"))
     click.echo(app.test_client().get("/openapi.json").data)

@@ -19,7 +19,9 @@ _FIGURES = ("records_processed", "records_unchanged", "records_failed", "error_m
 
 @click.command
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE…")
-@click.option("--wait", is_flag=True, help="Stay until the runs are over; exit 1 unless all succeed.")
+@click.option(
+    "--wait", is_flag=True, help="Stay until the runs are over; exit 1 unless all succeed."
+)
 @click.option("--full-refresh", is_flag=True, help="Forget what is known and read everything.")
 @data_dir_option
 @json_option
@@ -52,9 +54,7 @@ def _remark(item: "Started") -> str:
     return f"{item.source}: run {item.run_id} is active already; no second one was started."
 
 
-def _await(
-    dependencies: "Dependencies", started: "list[Started]", *, wait: bool
-) -> "list[RunRow]":
+def _await(dependencies: "Dependencies", started: "list[Started]", *, wait: bool) -> "list[RunRow]":
     from rich.console import Console  # noqa: PLC0415 - --help needs none of it
 
     from service.cli import run_progress, triggering  # noqa: PLC0415
@@ -81,7 +81,10 @@ def runs(*, source: str | None, limit: int, data_dir: Path, as_json: bool) -> No
     names = (*_LIST_COLUMNS, *_FIGURES)
     return output.show(
         [name.removeprefix("records_").removesuffix("_message") for name in names],
-        (output.pick(_members(row) | {"status": output.styled_status(row.status)}, names) for row in found),
+        (
+            output.pick(_members(row) | {"status": output.styled_status(row.status)}, names)
+            for row in found
+        ),
     )
 
 

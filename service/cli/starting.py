@@ -62,12 +62,10 @@ def _forgotten_afterwards(plan: Plan) -> Iterator[None]:
 
 def _bring_up(plan: Plan, supervisor: Supervisor) -> Dependencies:
     plan.check()
-    given = {}
-    if plan.demo:
-        port = valkey.free_port(0) or 0
-        given = _simulated(plan, port)
-        settings_module.provide(given)
-    else:
+    port = valkey.free_port(0) or 0
+    given = _simulated(plan, port) if plan.demo else {}
+    settings_module.provide(given)
+    if not plan.demo:
         settings_module.read_dotenv(DOTENV)
     missing = [name for name in _TO_COME if not settings_module.is_set(name)]
     _check_settings(missing)

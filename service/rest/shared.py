@@ -34,6 +34,14 @@ class Delivery:
         self.redis = broker.connect(dependencies.settings.redis_url)
         self.walks = Walks(broker.connect(dependencies.settings.redis_url, is_text=False))
 
+    def close(self) -> None:
+        """Give the connections back; for tests and a process that ends."""
+        self.dependencies.engine.dispose()
+        self.dependencies.redis.close()
+        self.limiter.close()
+        self.redis.close()
+        self.walks.close()
+
 
 def delivery() -> Delivery:
     """Return what this app's requests share."""

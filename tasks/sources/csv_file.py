@@ -44,7 +44,7 @@ class Progress(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def leave(self, name: str) -> None:
         """Go on behind a file."""
-        # The smallest text behind the name that jsonb can hold (it refuses U+0000).
+        # The smallest text behind the name that jsonb can hold; no name has a U+0000.
         self.next_file, self.is_inside = name + "\x01", False
 
 
