@@ -7,7 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from tasks.core.errors import ConflictError, KasparroError, UnavailableError
+from tasks.core import failpoints
+from tasks.core.errors import ConflictError, InvalidInputError, KasparroError, UnavailableError
 from tasks.core.logging import get_logger
 from tasks.domain.runs import RunStatus
 from tasks.pipeline.dependencies import Dependencies
@@ -46,16 +47,19 @@ def queue_run(
         session: Of the caller's transaction.
         source: Name of an enabled source.
         trigger: ``schedule`` | ``api`` | ``cli`` | ``retry`` | ``backfill`` | ``replay``.
-        options: ``full_refresh``, ``dry_run``, ``reason``.
+        options: ``full_refresh``, ``dry_run``, ``reason``, ``failure`` (see
+            :func:`tasks.core.failpoints.parse_override`).
         values: ``slot``, ``parent_run_id``, ``request_id``.
 
     Raises:
         NotFoundError: If there is no such source.
+        InvalidInputError: If ``failure`` is not valid, or not allowed here.
         ConflictError: If it has an active run (``active_run_id`` in the context), or the slot has
             had its run.
     """
     spec = dependencies.connector(source).spec
     options = dict(options or {})
+    _check_failure(dependencies, options.get("failure"))
     before = checkpoints.get(session, source)
     run = runs.add(
         session,
@@ -77,6 +81,16 @@ def queue_run(
     versions.bump(session, "runs", added_rows=1)
     session.flush()
     return run
+
+
+def _check_failure(dependencies: Dependencies, wanted: Mapping[str, Any] | None) -> None:
+    if wanted and not dependencies.settings.failures.allowed:
+        raise InvalidInputError(
+            "Failures are not injected in production unless ALLOW_FAILURE_INJECTION=true.",
+            field="failure",
+        )
+    if wanted:
+        failpoints.parse_override(wanted)
 
 
 def _refusal(session: Session, source: str) -> ConflictError:
