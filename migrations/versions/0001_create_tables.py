@@ -157,6 +157,7 @@ def upgrade() -> None:
         sa.Column("checkpoint_before", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("checkpoint_after", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("judged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("judgement", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.CheckConstraint(
             "status in ('queued','running','success','partial','failed','skipped',"
             "'crashed','cancelled')",
@@ -257,7 +258,9 @@ def upgrade() -> None:
             ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("anomaly_id", name=op.f("pk_anomalies")),
-        sa.UniqueConstraint("run_id", "rule", "figure", name=op.f("uq_anomalies_run_id_rule_figure")),
+        sa.UniqueConstraint(
+            "run_id", "rule", "figure", name=op.f("uq_anomalies_run_id_rule_figure")
+        ),
     )
     op.create_index(
         "uq_anomalies_incident",

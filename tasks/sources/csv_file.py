@@ -62,6 +62,7 @@ class CsvFiles:
         # Offsets stay true however long the break: the content is checked again.
         resume_within_s=7 * 24 * 3600,
         precedence=30,
+        incremental=True,
     )
 
     def fetch(self, context: FetchContext, cursor: Cursor | None) -> Fetched:

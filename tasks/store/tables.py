@@ -59,7 +59,8 @@ class Run(Base):
     ``options``: full_refresh, dry_run, reason; keep_checkpoint for a run over what lies behind the
     checkpoint. ``fence`` rises whenever the run is taken from whoever works on it. ``slot`` is the
     schedule's moment, so that two beats make one run. ``judged_at`` is when its figures were held
-    against those of earlier runs.
+    against those of earlier runs, ``judgement`` what came of it: ``baselines`` by figure
+    (value, median, low, high, score, runs) and ``insufficient_history`` by figure (runs so far).
     """
 
     __tablename__ = "etl_runs"
@@ -92,6 +93,7 @@ class Run(Base):
     checkpoint_before: Mapped[dict[str, Any] | None]
     checkpoint_after: Mapped[dict[str, Any] | None]
     judged_at: Mapped[datetime | None]
+    judgement: Mapped[dict[str, Any] | None]
 
     __table_args__ = (
         CheckConstraint(
