@@ -7,7 +7,7 @@ from kombu.entity import Exchange, Queue
 
 from tasks.core.schedules import Every, parse_schedule
 from tasks.core.settings import load_settings
-from tasks.messages import PURGE, QUEUES, START_DUE_RUN, SWEEP, WATCH, fetch_task
+from tasks.messages import AGE, PURGE, QUEUES, START_DUE_RUN, SWEEP, WATCH, fetch_task
 from tasks.scheduling import Aligned
 
 _settings = load_settings()
@@ -82,6 +82,11 @@ beat_schedule = {
         "task": PURGE,
         "schedule": Aligned(parse_schedule("41 3 * * *")),
         "options": {"queue": "maintenance", "expires": 3600},
+    },
+    "age": {
+        "task": AGE,
+        "schedule": Aligned(Every(60)),
+        "options": {"queue": "maintenance", "expires": 120},
     },
 } | {
     f"run-{source.name}": {

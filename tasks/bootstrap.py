@@ -43,7 +43,7 @@ def build(settings: Settings, *, role: Role) -> Dependencies:
         engine=engine,
         session_factory=create_session_factory(engine),
         redis=client,
-        publisher=CeleryPublisher(create_app(role)),
+        publisher=CeleryPublisher(create_app(role, broker_url=settings.redis_url)),
         connectors=_connectors(settings),
         http_client=cache(partial(_http_client, settings, client, clock, tally)),
         clock=clock,

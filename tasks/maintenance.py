@@ -1,9 +1,9 @@
-"""What happens by the clock: due runs, the sweeper, alerts and retention."""
+"""What happens by the clock: due runs, the sweeper, prices that grow old, alerts, retention."""
 
 from celery import Task, shared_task
 
 from tasks import bootstrap, messages
-from tasks.pipeline import alerting, judging, lifecycle, retention, sweeping
+from tasks.pipeline import ageing, alerting, judging, lifecycle, retention, sweeping
 
 _MORE_IN_S = 5.0
 
@@ -12,6 +12,12 @@ _MORE_IN_S = 5.0
 def start_due_run(source: str) -> None:
     """Start the run of the source's newest slot."""
     lifecycle.start_due_run(bootstrap.worker_dependencies(), source)
+
+
+@shared_task(name=messages.AGE)
+def age() -> None:
+    """Decide anew what went stale."""
+    ageing.age(bootstrap.worker_dependencies())
 
 
 @shared_task(name=messages.SWEEP)

@@ -19,6 +19,7 @@ START_DUE_RUN = "kasparro.start_due_run"
 SWEEP = "kasparro.sweep"
 WATCH = "kasparro.watch"
 PURGE = "kasparro.purge"
+AGE = "kasparro.age"
 
 # In the API a broker that does not answer must cost less than the caller's patience: measured
 # 2.0 s half-open, 0.19 s refused (with ``retry=False``).
@@ -42,11 +43,18 @@ def stage_task(stage: Stage) -> str:
     return f"kasparro.{stage}"
 
 
-def create_app(role: Role) -> Celery:
-    """Return the Celery application of this process, configured by ``celeryconfig``."""
+def create_app(role: Role, *, broker_url: str | None = None) -> Celery:
+    """Return the Celery application of this process, configured by ``celeryconfig``.
+
+    Args:
+        role: ``worker`` waits for a broker that is away; ``api`` and ``cli`` do not.
+        broker_url: In place of the configured one, for a process that came to know it later.
+    """
     broker.mend()
     app = Celery("kasparro", set_as_current=role == "worker")
     app.config_from_object("celeryconfig")
+    if broker_url is not None:
+        app.conf.broker_url = broker_url
     if role != "worker":
         app.conf.broker_transport_options = app.conf.broker_transport_options | _IMPATIENT
         app.conf.broker_connection_timeout = 1

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("asset_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("wire_id", sa.Text(), nullable=False),
         sa.Column("slug_id", sa.Text(), nullable=False),
+        sa.Column("owner_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ticker", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("coin_id", sa.Text(), nullable=True),
@@ -74,8 +75,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("asset_id", name=op.f("pk_assets")),
-        sa.UniqueConstraint("slug_id", name=op.f("uq_assets_slug_id")),
-        sa.UniqueConstraint("wire_id", name=op.f("uq_assets_wire_id")),
+        sa.UniqueConstraint("slug_id", name=op.f("uq_assets_slug_id"), deferrable=True),
+        sa.UniqueConstraint("wire_id", name=op.f("uq_assets_wire_id"), deferrable=True),
     )
     op.create_index(
         "ix_assets_market_cap_usd_asset_id",
@@ -298,6 +299,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("actor", "key", name=op.f("pk_idempotency_keys")),
     )
     op.create_table(
+        "known_ids",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "external_id", name=op.f("pk_known_ids")),
+    )
+    op.create_table(
         "metric_totals",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("labels", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -345,8 +353,24 @@ def upgrade() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
+        sa.Column(
+            "settles_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
         sa.Column("identity_key", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), server_default="linked", nullable=False),
+        sa.Column("slug_id", sa.Text(), nullable=True),
+        sa.Column("symbol", sa.Text(), server_default="", nullable=False),
+        sa.Column("name", sa.Text(), server_default="", nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=True),
+        sa.Column("price_usd", sa.Numeric(), nullable=True),
+        sa.Column("observed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("contracts", sa.Text(), nullable=True),
+        sa.Column(
+            "keys", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False
+        ),
         sa.CheckConstraint("status in ('linked','unresolved')", name=op.f("ck_asset_links_status")),
         sa.ForeignKeyConstraint(
             ["asset_id"],
@@ -355,9 +379,19 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("source", "external_id", name=op.f("pk_asset_links")),
+        sa.UniqueConstraint("slug_id", name=op.f("uq_asset_links_slug_id")),
     )
     op.create_index("ix_asset_links_asset_id", "asset_links", ["asset_id"], unique=False)
-    op.create_index("ix_asset_links_identity_key", "asset_links", ["identity_key"], unique=False)
+    op.create_index(
+        "ix_asset_links_keys", "asset_links", ["keys"], unique=False, postgresql_using="gin"
+    )
+    op.create_index(
+        "ix_asset_links_unresolved",
+        "asset_links",
+        ["source", "external_id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'unresolved'"),
+    )
     op.create_table(
         "etl_checkpoints",
         sa.Column("source", sa.Text(), nullable=False),
@@ -444,6 +478,8 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("use", sa.Text(), server_default="unpriced", nullable=False),
         sa.Column("use_reason", sa.Text(), nullable=True),
+        sa.Column("held_price_usd", sa.Numeric(), nullable=True),
+        sa.Column("held_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("run_id", sa.Uuid(), nullable=True),
         sa.Column(
             "created_at",
@@ -738,11 +774,13 @@ def downgrade() -> None:
     op.drop_index("ix_news_published_at_news_id", table_name="news")
     op.drop_table("news")
     op.drop_table("etl_checkpoints")
-    op.drop_index("ix_asset_links_identity_key", table_name="asset_links")
+    op.drop_index("ix_asset_links_unresolved", table_name="asset_links")
+    op.drop_index("ix_asset_links_keys", table_name="asset_links")
     op.drop_index("ix_asset_links_asset_id", table_name="asset_links")
     op.drop_table("asset_links")
     op.drop_table("quote_history")
     op.drop_table("metric_totals")
+    op.drop_table("known_ids")
     op.drop_table("idempotency_keys")
     op.drop_index(
         "uq_etl_runs_source_slot",

@@ -32,7 +32,9 @@ from service.pagination import Position
 
 COUNT_UP_TO = 10_000
 _EXPORT_IDLE_LIMIT = "10min"
-Columns = dict[str, ColumnElement[Any]]
+Column = Any
+"""A mapped attribute or an expression; what they share in SQLAlchemy's types lacks ``type``."""
+Columns = dict[str, Column]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +47,15 @@ class Order:
         descending: Whether the key falls.
         id_descending: Whether the row id falls.
         nullable: Whether the key can be null.
+        moving: Whether a row's key can change; the row id must then be a number.
     """
 
-    key: ColumnElement[Any]
-    row_id: ColumnElement[Any]
+    key: Column
+    row_id: Column
     descending: bool = False
     id_descending: bool = False
     nullable: bool = True
+    moving: bool = False
 
     def clauses(self) -> list[ColumnElement[Any]]:
         """Return the ORDER BY terms."""
@@ -59,7 +63,8 @@ class Order:
         return [key.nulls_last() if self.nullable else key, self._by_id()]
 
     def _by_id(self) -> ColumnElement[Any]:
-        return self.row_id.desc() if self.id_descending else self.row_id.asc()
+        row_id: ColumnElement[Any] = self.row_id
+        return row_id.desc() if self.id_descending else row_id.asc()
 
     def after_key(self, position: Position) -> ColumnElement[bool]:
         """Return the rows after a position whose key is not null."""
@@ -71,16 +76,25 @@ class Order:
     def after_id(self, position: Position) -> ColumnElement[bool]:
         """Return the rows after a position among those with an equal key."""
         row_id = cast(literal(position.row_id), self.row_id.type)
-        return self.row_id < row_id if self.id_descending else self.row_id > row_id
+        own: ColumnElement[Any] = self.row_id
+        return own < row_id if self.id_descending else own > row_id
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What a list shows, of which rows, in which order."""
+    """What a list shows, of which rows, in which order.
+
+    Attributes:
+        columns: By name, in the order of the contract.
+        source: What is selected from.
+        scope: What makes a row one of this list at all.
+        where: What the caller asks of it beside.
+    """
 
     columns: Columns
     source: FromClause
     order: Order
+    scope: Sequence[ColumnElement[bool]] = field(default=())
     where: Sequence[ColumnElement[bool]] = field(default=())
 
     def only(self, names: Sequence[str]) -> "Listing":
@@ -88,36 +102,52 @@ class Listing:
         return replace(self, columns={n: c for n, c in self.columns.items() if n in names})
 
     def kinds(self) -> dict[str, str]:
-        """Return what each column holds: ``time`` | ``list`` | ``integer`` | ``decimal`` | ``text``."""
+        """Return what each column holds, in the words of :func:`service.formats.write`."""
         return {name: _kind(column) for name, column in self.columns.items()}
 
-    def _select(self, *columns: ColumnElement[Any]) -> Select[Any]:
-        return select(*columns).select_from(self.source).where(*self.where)
+    def _select(self, *columns: Column) -> Select[Any]:
+        return select(*columns).select_from(self.source).where(*self.scope, *self.where)
 
-    def _rows_as_json(self) -> Select[Any]:
-        row = select(*(_as_json(column).label(name) for name, column in self.columns.items()))
+    def rows_as_json(self) -> Select[Any]:
+        """Return the statement that gives each row as JSON, with its key and its id as text."""
+        row: Select[Any] = select(
+            *(_as_json(column).label(name) for name, column in self.columns.items())
+        )
         lateral = row.correlate(*self.source._from_objects).lateral("r")  # noqa: SLF001
         body = cast(func.row_to_json(lateral.table_valued()), Text).label("body")
         key, row_id = cast(self.order.key, Text), cast(self.order.row_id, Text)
-        base = select(body, key.label("key"), row_id.label("row_id"))
-        return base.select_from(self.source.join(lateral, true())).where(*self.where)
+        chosen: list[Any] = [body, key.label("key"), row_id.label("row_id")]
+        base: Select[Any] = select(*chosen)
+        return base.select_from(self.source.join(lateral, true())).where(*self.scope, *self.where)
 
     def page(
         self, connection: Connection, *, limit: int, offset: int = 0, after: Position | None = None
     ) -> "ListingPage":
         """Return up to ``limit`` rows as JSON texts, and where the list goes on."""
         if after is None:
-            statement = self._rows_as_json().order_by(*self.order.clauses())
+            statement = self.rows_as_json().order_by(*self.order.clauses())
             rows = connection.execute(statement.limit(limit + 1).offset(offset)).all()
         else:
             rows = self._after(connection, after, limit + 1)
-        given, more = rows[:limit], len(rows) > limit
-        last = Position(key=given[-1].key, row_id=given[-1].row_id) if more else None
-        return ListingPage(bodies=[row.body for row in given], last=last)
+        return ListingPage.of(rows[:limit], has_more=len(rows) > limit)
+
+    def page_of(
+        self, connection: Connection, ids: Sequence[int], *, has_more: bool
+    ) -> "ListingPage":
+        """Return the rows with these ids, in this order; one that is gone is left out."""
+        chosen = replace(self, where=[self.order.row_id.in_(ids)])
+        found = connection.execute(chosen.rows_as_json()).all()
+        by_id = {int(row.row_id): row for row in found}
+        return ListingPage.of([by_id[i] for i in ids if i in by_id], has_more=has_more)
+
+    def ids(self, connection: Connection, *, limit: int) -> list[int]:
+        """Return up to ``limit`` row ids in order."""
+        statement = self._select(self.order.row_id).order_by(*self.order.clauses()).limit(limit)
+        return list(connection.scalars(statement))
 
     def _after(self, connection: Connection, after: Position, limit: int) -> list[Any]:
         rows: list[Any] = []
-        ordered = self._rows_as_json().order_by(*self.order.clauses())
+        ordered = self.rows_as_json().order_by(*self.order.clauses())
         if after.key is not None:
             statement = ordered.where(self.order.after_key(after)).limit(limit)
             rows = list(connection.execute(statement).all())
@@ -161,8 +191,10 @@ class Listing:
         ).scalar_one()
         return int(plan[0]["Plan"]["Plan Rows"])
 
-    def stream(self, connection: Connection, *, limit: int | None, offset: int = 0) -> Iterator[Any]:
-        """Yield rows as tuples of values, in order, from a server-side cursor, whatever their number."""
+    def stream(
+        self, connection: Connection, *, limit: int | None, offset: int = 0
+    ) -> Iterator[Any]:
+        """Yield rows as tuples, in order, from a server-side cursor, whatever their number."""
         connection.exec_driver_sql(
             f"set local idle_in_transaction_session_timeout = '{_EXPORT_IDLE_LIMIT}'"
         )
@@ -178,20 +210,28 @@ class ListingPage:
 
     Attributes:
         bodies: One JSON object as text for each row.
+        ids: The rows' ids as text.
         last: Where the next page goes on; None if there is none.
     """
 
     bodies: list[str]
+    ids: list[str]
     last: Position | None
 
+    @classmethod
+    def of(cls, rows: Sequence[Any], *, has_more: bool) -> "ListingPage":
+        """Return the page of these rows; ``has_more`` says whether another follows."""
+        last = Position(key=rows[-1].key, row_id=rows[-1].row_id) if has_more and rows else None
+        return cls([row.body for row in rows], [row.row_id for row in rows], last)
 
-def _as_json(column: ColumnElement[Any]) -> ColumnElement[Any]:
+
+def _as_json(column: Column) -> Column:
     """Return a time as RFC 3339 text with six decimals and ``Z``, anything else as it is."""
     if isinstance(column.type, DateTime):
         return func.to_char(func.timezone("UTC", column), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     return column
 
 
-def _kind(column: ColumnElement[Any]) -> str:
+def _kind(column: Column) -> str:
     kinds = {DateTime: "time", ARRAY: "list", Integer: "integer", Numeric: "decimal"}
     return next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")

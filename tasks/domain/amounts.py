@@ -1,14 +1,29 @@
 """Numbers as people and spreadsheets write them, read digit by digit.
 
-``$39,712.91``, ``+2.01%``, ``739.26B``, ``1.83E+11``, ``1.234,56``: exact, never through float. What
-can be read in two ways, and what holds more than one number, is refused and not guessed.
+``$39,712.91``, ``+2.01%``, ``739.26B``, ``1.83E+11``, ``1.234,56``: exact, never through float.
+What can be read in two ways, and what holds more than one number, is refused and not guessed.
 """
 
 import re
-from decimal import Decimal, DecimalException
+from decimal import Decimal
 
 MISSING = frozenset(
-    ("", "-", "--", "- -", "n/a", "na", "#n/a", "nan", "null", "none", "nil", "?", "—", "–")
+    (
+        "",
+        "-",
+        "--",
+        "- -",
+        "n/a",
+        "na",
+        "#n/a",
+        "nan",
+        "null",
+        "none",
+        "nil",
+        "?",
+        "\u2014",
+        "\u2013",
+    )
 )
 """Cells that mean *no value*, lower case. For numbers only: all of them are somebody's symbol."""
 
@@ -26,6 +41,7 @@ _SHAPE = re.compile(
 _GROUPED = {
     mark: re.compile(rf"\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+", re.ASCII) for mark in ".,' _"
 }
+_OTHER_MARK = {".": ",", ",": "."}
 _PLAIN = re.compile(r"\d+|", re.ASCII)
 _USUAL = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d{1,6})?", re.ASCII | re.IGNORECASE)
 _SPACES = re.compile("[\u00a0\u2009\u202f]")
@@ -53,10 +69,7 @@ def parse(text: str, *, decimal_mark: str = ".") -> Decimal | None:
     digits = _undecorated(match["digits"], decimal_mark)
     exponent = int(match["exponent"] or 0) + _SCALES.get((match["scale"] or "").lower(), 0)
     sign = match["sign"] or match["inner"]
-    try:
-        return Decimal(f"{sign}{digits}e{exponent}" if exponent else f"{sign}{digits}")
-    except DecimalException as exc:
-        raise ValueError("is not one number") from exc
+    return Decimal(f"{sign}{digits}e{exponent}" if exponent else f"{sign}{digits}")
 
 
 def evidence(text: str) -> str:
@@ -71,14 +84,14 @@ def evidence(text: str) -> str:
     marks = [character for character in digits if character in ".,"]
     if not marks:
         return ""
-    last = marks[-1]
-    if len(set(marks)) == 2:  # noqa: PLR2004 - both kinds: the last one is the decimal mark
-        return last if marks.count(last) == 1 else ""
-    if len(marks) > 1:
-        return "," if last == "." else "."
-    whole, _, fraction = digits.partition(last)
+    # Of two kinds the last one is the decimal mark; one kind several times separates thousands.
+    is_repeated = len(marks) > 1 and len(set(marks)) == 1
+    mark = _OTHER_MARK[marks[-1]] if is_repeated else marks[-1]
+    whole, _, fraction = digits.partition(mark)
     is_group = len(fraction) == 3 and 1 <= len(whole) <= 3 and not whole.startswith("0")  # noqa: PLR2004
-    return "" if is_group else last
+    if len(marks) == 1 and is_group:
+        return ""
+    return mark if _plain(digits, mark) else ""
 
 
 def _undecorated(digits: str, decimal_mark: str) -> str:
@@ -87,14 +100,21 @@ def _undecorated(digits: str, decimal_mark: str) -> str:
     mark = evidence(digits) or decimal_mark
     if not mark and ("," in digits or "." in digits):
         raise ValueError("can be read with a decimal comma and with a thousands comma")
-    whole, found, fraction = digits.rpartition(mark) if mark else (digits, "", "")
+    plain = _plain(digits, mark)
+    if not plain:
+        raise ValueError("is not one number")
+    return plain
+
+
+def _plain(digits: str, mark: str) -> str:
+    """Return digits without separators and with a point; empty if they are not well grouped."""
+    whole, found, fraction = digits.rpartition(mark) if mark else ("", "", "")
     if not found:
         whole, fraction = digits, ""
+    separator = next((character for character in whole if not character.isdigit()), "")
+    if separator and (separator == mark or not _GROUPED[separator].fullmatch(whole)):
+        return ""
     if not _PLAIN.fullmatch(fraction) or not (whole or fraction):
-        raise ValueError("is not one number")
-    if not _PLAIN.fullmatch(whole):
-        separator = next(character for character in whole if not character.isdigit())
-        if separator == mark or not _GROUPED[separator].fullmatch(whole):
-            raise ValueError("is not one number")
-        whole = whole.replace(separator, "")
+        return ""
+    whole = whole.replace(separator, "") if separator else whole
     return f"{whole or '0'}.{fraction}" if fraction else whole

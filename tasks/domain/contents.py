@@ -9,7 +9,7 @@ import msgspec
 from tasks.domain.records import Item
 
 Shape = Mapping[str, frozenset[str]]
-"""JSON types by field name: ``object``, ``array``, ``string``, ``boolean``, ``null``, ``number``."""
+"""JSON types by field name: ``object`` ``array`` ``string`` ``boolean`` ``null`` ``number``."""
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TYPES = {

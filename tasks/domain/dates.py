@@ -7,6 +7,7 @@ figures are read only in an order that is proven; a wrong guess would be off by 
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 # Epochs by the number of their whole digits: 2001 to 2286, in seconds … nanoseconds.
 _EPOCH_DIGITS = {10: 0, 13: 3, 16: 6, 19: 9}
@@ -14,7 +15,8 @@ _EPOCH = re.compile(r"(\d{10}|\d{13}|\d{16}|\d{19})(?:\.(\d+))?", re.ASCII)
 _MONTHS = {
     name: number
     for number, name in enumerate(
-        "jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+        start=1,
     )
 }
 _MONTH = r"(?P<name>[a-z]{3,9})\.?"
@@ -27,7 +29,7 @@ _WEEKDAY = r"(?:[a-z]{3,9},?\s+)?"
 _FLAGS = re.IGNORECASE | re.ASCII
 _NAMED = (
     re.compile(
-        rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+{_YEAR}{_TIME}", _FLAGS
+        rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})(?:[snrt][tdh])?,?\s+{_YEAR}{_TIME}", _FLAGS
     ),
     re.compile(
         rf"{_WEEKDAY}(?P<day>\d{{1,2}})(?:[\s-]|\.\s*){_MONTH}[\s,-]\s*{_YEAR}{_TIME}", _FLAGS
@@ -46,6 +48,7 @@ _DOTTED = "dmy"
 """Countries that write dates with dots put the day first; none puts the month first."""
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str, *, order: str = "") -> datetime:
     """Read a date in any of the shapes this module knows.
 
@@ -140,8 +143,9 @@ def _assembled(match: re.Match[str], day: int, month: int) -> datetime:
     if half:
         hour = hour % 12 + (12 if half == "pm" else 0)
     clock = (hour, int(match["minute"] or 0), int(match["second"] or 0))
+    zone = _zone(match["zone"])
     try:
-        return _utc(datetime(year, month, day, *clock, tzinfo=_zone(match["zone"])))
+        return _utc(datetime(year, month, day, *clock, tzinfo=zone))
     except (ValueError, OverflowError) as exc:
         raise ValueError("is not a day of the calendar") from exc
 
@@ -151,7 +155,10 @@ def _zone(text: str | None) -> timezone:
         return UTC
     if text[0] in "+-":
         sign, digits = (-1 if text[0] == "-" else 1), text[1:].replace(":", "")
-        return timezone(sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:])))
+        offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+        if offset >= timedelta(days=1):
+            raise ValueError("names a time zone nobody defines")
+        return timezone(sign * offset)
     if text.lower() not in _ZONES:
         raise ValueError("names a time zone nobody defines")
     return timezone(timedelta(hours=_ZONES[text.lower()]))

@@ -71,7 +71,7 @@ def _without_comments(text: str) -> str:
 
 
 def _without_silent(text: str) -> str:
-    """Drop elements whose content is not for reading; one that is not closed takes the rest along."""
+    """Drop elements not meant for reading; one that is not closed takes the rest along."""
     lowered = text.lower() if text.isascii() else text
     kept, position = [], 0
     while match := _SILENT.search(text, position):

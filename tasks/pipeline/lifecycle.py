@@ -116,7 +116,12 @@ def announce(dependencies: Dependencies, run_ids: Iterable[UUID]) -> bool:
             for item in due:
                 dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)
         except UnavailableError as error:
-            _log.warning("run_not_announced", run_id=str(run_id), reason=str(error))
+            _log.warning(
+                "run_not_announced",
+                run_id=str(run_id),
+                reason=str(error),
+                cause=repr(error.__cause__),
+            )
             return False
     return True
 

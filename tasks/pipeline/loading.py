@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from tasks.domain.retries import Again
 from tasks.domain.runs import PageState, Stage, completed_status
-from tasks.pipeline import lifecycle
+from tasks.pipeline import lifecycle, trust
 from tasks.pipeline.attempts import Message, attempt, note_finished
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import (
@@ -22,7 +22,6 @@ from tasks.store import (
     staging,
     versions,
 )
-from tasks.store.consensus import SourcePolicy
 from tasks.store.pages import Claim
 from tasks.store.tables import Run, RunPage
 
@@ -60,24 +59,21 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
 def _load_quotes(
     dependencies: Dependencies, session: Session, run: Run, numbers: Sequence[int]
 ) -> None:
-    linking.link_staged(session, source=run.source, run_id=run.run_id, pages=numbers)
+    trusted = trust.policies(dependencies)
+    linked = linking.link_staged(
+        session,
+        source=run.source,
+        run_id=run.run_id,
+        pages=numbers,
+        precedence={name: policy.precedence for name, policy in trusted.items()},
+    )
     quotes.append_history(session, run.source, run.run_id, numbers)
     quotes.upsert(session, run.source, run.run_id, numbers)
-    touched = quotes.touched_assets(session, run.source, run.run_id, numbers)
+    observed = quotes.touched_assets(session, run.source, run.run_id, numbers)
+    touched = sorted({*observed, *linked.changed_assets})
     if touched:
-        consensus.refresh(session, asset_ids=touched, policies=policies(dependencies))
-        versions.bump(session, "data")
-
-
-def policies(dependencies: Dependencies) -> dict[str, SourcePolicy]:
-    """Return how long each source's observations count as fresh, and which source goes first."""
-    return {
-        name: SourcePolicy(
-            fresh_for_s=connector.spec.fresh_for_s, precedence=connector.spec.precedence
-        )
-        for name, connector in dependencies.connectors.items()
-        if connector.spec.kind == "quotes"
-    }
+        consensus.refresh(session, asset_ids=touched, policies=trusted)
+        versions.bump(session, "data", added_rows=linked.founded - linked.closed)
 
 
 def _load_news(session: Session, run: Run, numbers: Sequence[int]) -> None:

@@ -37,7 +37,7 @@ _UNNAMED = "column_"
 
 
 def folded(name: str) -> str:
-    """Return a header name without case, blanks, underscores and brackets: ``Market Cap ($)`` → ``marketcap``."""
+    """Return a header name without case, blanks and marks: ``Market Cap ($)`` → ``marketcap``."""
     return name.translate(_DROPPED).casefold()
 
 
@@ -51,7 +51,7 @@ def recognised(cells: Iterable[str]) -> int:
 
 
 def names(cells: Sequence[str]) -> tuple[str, ...]:
-    """Return a name for every column: the header's, trimmed; made up where blank; told apart where repeated."""
+    """Name every column: as the header does, by number where blank or repeated."""
     taken: dict[str, int] = {}
     result = []
     for number, cell in enumerate(cells, start=1):

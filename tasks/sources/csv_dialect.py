@@ -32,7 +32,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         columns: Names of the columns, unique.
         preamble_bytes: What stands before the first record in this piece: byte-order mark, lines
             that are no header, the header. 0 in most later pieces.
-        decimal_mark: What ``1,234`` and ``1.234`` mean here; empty when the file contradicts itself.
+        decimal_mark: What ``1,234`` and ``1.234`` mean; empty when the file contradicts itself.
         date_order: What the file proves about ``05/01/2025``; empty when nothing so far.
     """
 
@@ -127,7 +127,7 @@ class _Sample:
             yield from (cells[place] for cells in self._cells if place < len(cells))
 
     def decimal_mark(self) -> str:
-        """Return what the numbers prove, or where they prove nothing, what the delimiter suggests."""
+        """Return what the numbers prove; if nothing, what the delimiter suggests."""
         proofs = Counter(
             amounts.evidence(cell) for field in _AMOUNTS for cell in self._column(field)
         )

@@ -44,8 +44,8 @@ class Progress(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def leave(self, name: str) -> None:
         """Go on behind a file."""
-        # The smallest text that sorts behind the name.
-        self.next_file, self.is_inside = name + "\x00", False
+        # The smallest text behind the name that jsonb can hold; no name has a U+0000.
+        self.next_file, self.is_inside = name + "\x01", False
 
 
 class CsvFiles:
@@ -123,7 +123,7 @@ def _next_page(context: FetchContext, paths: Mapping[str, Path], progress: Progr
 def _page_of(context: FetchContext, name: str, path: Path, progress: Progress) -> Page | None:
     seen = csv_files.look(path, progress.files.get(name), context.clock)
     if not progress.is_inside:
-        progress.unchanged_count += seen.state.rows + seen.state.has_tail
+        progress.unchanged_count += seen.state.rows + seen.state.tail_rows
     piece = None if seen.is_read else csv_files.read(path, seen, context.clock)
     progress.has_read = True
     progress.files[name] = piece.state if piece else seen.state
@@ -176,15 +176,17 @@ def _items(page: Page) -> Iterator[Item]:
     context = {"reading": reading, "file": page.request}
     for row in csv_records.rows(dialect.text(page.body), dialect.delimiter):
         if any(map(str.strip, row.cells)):
-            yield Item(None, _payload(row, dialect.columns), context)
+            cells = _named(row, dialect.columns)
+            external_id = csv_rows.external_id(cells, reading)
+            yield Item(external_id, msgspec.json.encode(cells), context)
 
 
-def _payload(row: Row, columns: Sequence[str]) -> bytes:
+def _named(row: Row, columns: Sequence[str]) -> dict[str, str]:
     if not row.is_intact:
-        return msgspec.json.encode({csv_rows.UNREADABLE: row.cells[0][:_SHOWN_LINE_CHARS]})
+        return {csv_rows.UNREADABLE: row.cells[0][:_SHOWN_LINE_CHARS]}
     cells = dict(zip(columns, row.cells, strict=False))
     for number, cell in enumerate(row.cells[len(columns) :], start=len(columns) + 1):
         # A comma at the end of each line makes an empty cell without a header.
         if cell.strip():
             cells[f"{csv_rows.SURPLUS}{number}"] = cell
-    return msgspec.json.encode(cells)
+    return cells

@@ -35,8 +35,9 @@ class FileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         offset: Bytes up to the end of the last record that was complete with its line end.
         crc: Of these bytes.
         rows: Records in them.
-        has_tail: Whether the record behind them, which has no line end, was read too. It is read
+        has_tail: Whether the rest was read too, which does not end as a record ends. It is read
             again when the file changes, for it may have been half of a record.
+        tail_rows: Records in that rest.
         stamp: Size and times of the file when it was looked at; empty when they cannot be trusted
             because the file was changing.
         dialect: How it is written; None before anything was read.
@@ -46,6 +47,7 @@ class FileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     crc: int = 0
     rows: int = 0
     has_tail: bool = False
+    tail_rows: int = 0
     stamp: str = ""
     dialect: Dialect | None = None
 
@@ -77,14 +79,14 @@ class Piece(NamedTuple):
         dialect: For reading this piece.
         state: The file's state once this piece is loaded.
         row_count: Records in it.
-        is_end: Whether nothing is left to read.
+        is_end: Whether nothing is left that can be read now.
     """
 
     body: bytes
     dialect: Dialect
     state: FileState
     row_count: int
-    is_end: bool
+    is_end: bool = False
 
 
 def listing(path: str) -> dict[str, Path]:
@@ -125,7 +127,9 @@ def look(path: Path, known: FileState | None, clock: Clock) -> Look:
     if not stamp or state.stamp != stamp:
         same = info.st_size >= state.offset and _crc(path, state.offset) == state.crc
         # A last record without its line end is read again, for it may have grown.
-        state = msgspec.structs.replace(state if same else FileState(), stamp=stamp, has_tail=False)
+        state = msgspec.structs.replace(
+            state if same else FileState(), stamp=stamp, has_tail=False, tail_rows=0
+        )
     return Look(state, info.st_size, modified_at)
 
 
@@ -145,7 +149,9 @@ def read(path: Path, seen: Look, clock: Clock) -> Piece:
         csv_dialect.continued(state.dialect, chunk) if state.dialect else csv_dialect.sniff(chunk)
     )
     is_complete = reaches_end and _is_quiet(path, seen, clock)
-    return _piece(chunk, dialect, state, is_complete=is_complete)
+    piece = _piece(chunk, dialect, state, is_complete=is_complete)
+    rest = chunk[len(piece.body) :]
+    return piece._replace(is_end=reaches_end and (not rest or not (is_complete or b"\n" in rest)))
 
 
 def _piece(chunk: bytes, dialect: Dialect, state: FileState, *, is_complete: bool) -> Piece:
@@ -169,12 +175,13 @@ def _piece(chunk: bytes, dialect: Dialect, state: FileState, *, is_complete: boo
     moved = FileState(
         offset=state.offset + len(whole),
         crc=zlib.crc32(whole, state.crc),
-        rows=state.rows + cut.row_count - bool(cut.tail_length),
+        rows=state.rows + cut.row_count - cut.tail_rows,
         has_tail=len(whole) < len(body),
+        tail_rows=cut.tail_rows,
         stamp=state.stamp,
         dialect=dialect if whole else state.dialect,
     )
-    return Piece(body, dialect, moved, cut.row_count, is_complete and len(body) == len(chunk))
+    return Piece(body, dialect, moved, cut.row_count)
 
 
 def _is_quiet(path: Path, seen: Look, clock: Clock) -> bool:

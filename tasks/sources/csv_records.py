@@ -24,11 +24,13 @@ class Row(NamedTuple):
         cells: As written, unquoted; empty for a blank line.
         length: Characters it takes in the text, its line end included.
         is_intact: False for a line that opens a quote nobody closes; ``cells`` is then the line.
+        is_open: Whether that is so because the text ends before the quote is closed.
     """
 
     cells: list[str]
     length: int
     is_intact: bool = True
+    is_open: bool = False
 
 
 class Piece(NamedTuple):
@@ -37,12 +39,15 @@ class Piece(NamedTuple):
     Attributes:
         length: Characters.
         row_count: Records that are not blank lines.
-        tail_length: Characters of the last record when it has no line end, at the end of a file.
+        tail_length: Characters at the end of a file that may be half of a record: without a line
+            end, or behind a quote that is open.
+        tail_rows: Records in them.
     """
 
     length: int
     row_count: int
-    tail_length: int
+    tail_length: int = 0
+    tail_rows: int = 0
 
 
 class _RunawayRecordError(Exception):
@@ -106,7 +111,7 @@ def rows(text: str, delimiter: str, *, is_complete: bool = True) -> Iterator[Row
         if lines.start < len(text):
             if not is_complete:
                 return
-            yield lines.first_line()
+            yield lines.first_line()._replace(is_open=True)
 
 
 def _regular(lines: _Lines, delimiter: str) -> Iterator[Row]:
@@ -137,17 +142,34 @@ def cut(
         is_complete: As in :func:`rows`. If not, a record is whole only with its line end.
         is_header: Tells a header that is repeated inside the file; the piece ends before it.
     """
-    length = row_count = tail_length = 0
+    piece = Piece(0, 0)
     for row in rows(text, delimiter, is_complete=is_complete):
-        if row_count >= max_rows or length >= max_chars:
+        if not piece.tail_length and (
+            piece.row_count >= max_rows
+            or piece.length >= max_chars
+            or (piece.length and row.cells and is_header(row.cells))
+        ):
             break
-        if length and row.cells and is_header(row.cells):
+        is_unfinished = piece.length + row.length == len(text) and not _is_ended(
+            text, is_complete=is_complete
+        )
+        if is_unfinished and not is_complete:
             break
-        # A carriage return at the very end may be half of a line end.
-        is_last = length + row.length == len(text)
-        if is_last and not is_complete and text[-1] != "\n":
-            break
-        length += row.length
-        row_count += bool(row.cells)
-        tail_length = row.length if is_last and text[-1] not in "\r\n" else 0
-    return Piece(length, row_count, tail_length)
+        piece = _longer(piece, row, is_tail=is_unfinished or row.is_open)
+    return piece
+
+
+def _is_ended(text: str, *, is_complete: bool) -> bool:
+    # A carriage return may be the first half of a line end of which the other half is to come.
+    return text.endswith("\n") or (is_complete and text.endswith("\r"))
+
+
+def _longer(piece: Piece, row: Row, *, is_tail: bool) -> Piece:
+    count = bool(row.cells)
+    is_tail = is_tail or piece.tail_length > 0
+    return Piece(
+        piece.length + row.length,
+        piece.row_count + count,
+        piece.tail_length + row.length * is_tail,
+        piece.tail_rows + count * is_tail,
+    )

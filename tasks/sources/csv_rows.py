@@ -17,10 +17,12 @@ SURPLUS = "surplus cell "
 UNREADABLE = "unreadable line"
 """Key of a line that opens a quote nobody closes."""
 
-_OTHER_MONEY = frozenset(
-    "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF IDR ILS INR JPY KRW MXN MYR NOK NZD PHP PLN RUB "
-    "SEK SGD THB TRY TWD UAH VND ZAR".split()
-)
+_WHOLE = "*"
+_OTHER_MONEY = frozenset((
+    "AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "ILS",
+    "INR", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RUB", "SEK", "SGD", "THB",
+    "TRY", "TWD", "UAH", "VND", "ZAR",  # codespell:ignore zar
+))  # fmt: skip
 _DOLLARS = frozenset(("USD", "US$", "$"))
 # A cell a scraper glued from name, rank and ticker: ``Bitcoin1BTC``.
 _GLUED = re.compile(r".*[a-z)]\d{1,4}[A-Z][A-Z0-9]{1,9}", re.DOTALL)
@@ -69,17 +71,30 @@ def quote(row: Mapping[str, str], reading: Reading | None) -> Quote | Rejection:
     try:
         _check_shape(row, reading)
         symbol, name = _identity(row, reading)
-        external_id = _text(row, reading, "external_id") or derived_id(symbol, name)
+        external_id = _text(row, reading, "external_id") or _derived_id(symbol, name)
         draft = _draft(row, reading, (external_id, symbol, name))
     except _FaultError as refusal:
+        if refusal.field == _WHOLE:
+            return Rejection(None, _WHOLE, *refusal.fault)
         return quality.rejection(external_id, refusal.field, refusal.fault)
     fields = {field: reading.columns.get(field, field) for field in Quote._fields}
     return quality.quote_or_rejection(draft, fields=fields, fetched_at=reading.fetched_at)
 
 
-def derived_id(symbol: str, name: str) -> str:
-    """Return the id of a row whose file gives none: the same for every row of the same coin."""
-    return f"{quality.clean(symbol)}/{quality.clean(name)}".casefold()
+def external_id(row: Mapping[str, str], reading: Reading) -> str | None:
+    """Return the id a row's quote will have; None for a row that says of no coin.
+
+    Where the file gives none it is made of symbol and name, the same for every row of a coin.
+    """
+    own = _text(row, reading, "external_id")
+    if own:
+        return own
+    symbol, name = _text(row, reading, "symbol"), _text(row, reading, "name")
+    return _derived_id(symbol or name, name or symbol) if symbol or name else None
+
+
+def _derived_id(symbol: str, name: str) -> str:
+    return f"{symbol}/{name}".casefold()
 
 
 @lru_cache(maxsize=64)
@@ -103,11 +118,10 @@ def _draft(row: Mapping[str, str], reading: Reading, identity: tuple[str, str, s
 
 def _check_shape(row: Mapping[str, str], reading: Reading) -> None:
     if UNREADABLE in row:
-        raise _FaultError("*", Fault("shape", "line opens a quote that nobody closes"))
+        raise _FaultError(_WHOLE, Fault("shape", "The line opens a quote that nobody closes."))
     if len(row) > reading.width:
-        raise _FaultError(
-            "*", Fault("shape", f"row has {len(row)} cells, the header {reading.width}")
-        )
+        reason = f"The row has {len(row)} cells, the header {reading.width}."
+        raise _FaultError(_WHOLE, Fault("shape", reason))
     if "price_usd" not in reading.columns:
         raise _FaultError("price", Fault("required", "has no column in this file"))
 
@@ -159,10 +173,11 @@ def _rank(row: Mapping[str, str], reading: Reading) -> int | None:
 def _observed_at(row: Mapping[str, str], reading: Reading) -> datetime:
     column = reading.columns.get("observed_at")
     if column is None:
-        moment = reading.modified_at or reading.fetched_at
-        if moment is None:
+        # A file cannot be younger than its reading, whatever the clock says that dated it.
+        known = [moment for moment in (reading.modified_at, reading.fetched_at) if moment]
+        if not known:
             raise _FaultError("date", Fault("required", "has no column, and the file has no date"))
-        return moment
+        return min(known)
     cell: Any = row.get(column, "").strip()
     if cell.casefold() in amounts.MISSING:
         raise _FaultError(column, Fault("required", "is empty, so nobody knows how old the row is"))

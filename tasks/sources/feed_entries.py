@@ -58,21 +58,20 @@ def news_entry(entry: Entry, surroundings: Surroundings) -> NewsEntry | Rejectio
     text = text or plain_text.from_markup(entry.content, max_chars=_SUMMARY_CHARS)
     title = plain_text.from_markup(entry.title, max_chars=_TITLE_CHARS)
     url = address(entry.link, surroundings.base)
-    published_at = _published_at(entry, surroundings)
-    external_id = _external_id(entry, title, url, published_at, surroundings)
+    entry_id = external_id(entry, surroundings)
     if not title and not text:
-        return Rejection(external_id, "title", "required", "The entry has neither title nor text.")
+        return Rejection(entry_id, "title", "required", "The entry has neither title nor text.")
     author = plain_text.from_markup(
         ", ".join(dict.fromkeys(entry.authors)), max_chars=_AUTHOR_CHARS
     )
     return NewsEntry(
-        external_id=external_id,
+        external_id=entry_id,
         feed=surroundings.feed,
         title=title or plain_text.shortened(text, _SHORT_TITLE_CHARS),
         url=url,
         summary=text or None,
         author=author or None,
-        published_at=published_at,
+        published_at=_published_at(entry, surroundings),
     )
 
 
@@ -104,23 +103,25 @@ def _published_at(entry: Entry, surroundings: Surroundings) -> datetime | None:
     return None
 
 
-def _external_id(
-    entry: Entry,
-    title: str,
-    url: str | None,
-    published_at: datetime | None,
-    surroundings: Surroundings,
-) -> str:
+def external_id(entry: Entry, surroundings: Surroundings) -> str:
+    """Return the id by which an entry is known again when its feed is read the next time.
+
+    Its own id or else its address; made unique by the feed's host unless it is a URI; by a digest
+    where a feed gives several entries one id; by the day where a series reuses its address.
+    """
+    host, url = _host(surroundings.base), address(entry.link, surroundings.base)
     own = quality.clean(entry.id)
+    title = plain_text.from_markup(entry.title, max_chars=_TITLE_CHARS)
     key = address(own, "") or own or url
     if not key:
-        return f"{_host(surroundings.base)}/{_digest(title, entry.published, entry.summary)}"
+        return f"{host}/{_digest(title, entry.published, entry.summary)}"
     if ":" not in key:
-        key = f"{_host(surroundings.base)}/{key}"
+        key = f"{host}/{key}"
     if len(key) > _ID_CHARS or not key.isprintable():
-        key = f"{_host(surroundings.base)}/{_digest(key)}"
+        key = f"{host}/{_digest(key)}"
     if entry.id in surroundings.reused:
         return f"{key}#{_digest(url or '', title)}"
+    published_at = _published_at(entry, surroundings)
     if published_at is not None and _is_series(key, title, url):
         return f"{key}#{published_at:%Y-%m-%d}"
     return key

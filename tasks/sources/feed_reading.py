@@ -8,7 +8,7 @@ import codecs
 import io
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from xml.sax import SAXException
 
@@ -182,7 +182,7 @@ def _entities(prolog: bytes) -> Iterable[bytes]:
             )
 
 
-def _entry(entry: Mapping[str, Any]) -> Entry:
+def _entry(entry: dict[str, Any]) -> Entry:
     content = dict.get(entry, "content") or []
     moment = dict.get(entry, "published_parsed") or dict.get(entry, "updated_parsed")
     authors = [_text(author, "name") for author in dict.get(entry, "authors") or []]
@@ -200,9 +200,9 @@ def _entry(entry: Mapping[str, Any]) -> Entry:
     )
 
 
-def _text(fields: Mapping[str, Any], name: str) -> str:
+def _text(fields: dict[str, Any], name: str) -> str:
     # FeedParserDict answers for missing keys with others, and warns; dict does neither.
-    value = dict.get(fields, name)  # type: ignore[arg-type]
+    value = dict.get(fields, name)
     return value.replace("\x00", "\ufffd") if isinstance(value, str) else ""
 
 

@@ -12,12 +12,16 @@ from tasks.core.errors import ConfigurationError, NotFoundError
 from tasks.sources.base import Connector
 from tasks.sources.coingecko import CoinGecko
 from tasks.sources.coinpaprika import CoinPaprika
+from tasks.sources.csv_file import CsvFiles
+from tasks.sources.rss import Rss
 
 ENTRY_POINT_GROUP = "kasparro.sources"
 
 _BUILT_IN: Mapping[str, Callable[[], Connector]] = {
     "coingecko": CoinGecko,
     "coinpaprika": CoinPaprika,
+    "csv": CsvFiles,
+    "rss": Rss,
 }
 
 

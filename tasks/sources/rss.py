@@ -1,4 +1,4 @@
-"""RSS, Atom and JSON Feed: several feeds, one request each, none of which can take the others down."""
+"""RSS, Atom and JSON Feed: one request for each feed; none can take the others down."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +25,8 @@ from tasks.sources.feed_reading import Entry, Feed
 
 _NOT_MODIFIED = 304
 _FEED_CHARS = 200
+_EMPTY = "not-sent"
+"""Header of a page without entries, saying why there is nothing to read."""
 _ACCEPT = (
     "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.1"
@@ -139,10 +141,6 @@ class Rss:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Rejection(None, "*", "shape", "The item is not an entry of a feed.")
         return feed_entries.news_entry(entry, item.context.get("surroundings") or Surroundings())
-
-
-_EMPTY = "not-sent"
-"""Header of a page without entries, saying why there is nothing to read."""
 
 
 def feed_key(url: str) -> str:
@@ -280,4 +278,5 @@ def _items(page: Page) -> Iterator[Item]:
     )
     context = {"surroundings": surroundings, "feed": surroundings.feed}
     for entry in feed.entries:
-        yield Item(None, msgspec.json.encode(entry), context)
+        entry_id = feed_entries.external_id(entry, surroundings)
+        yield Item(entry_id, msgspec.json.encode(entry), context)

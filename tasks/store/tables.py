@@ -271,13 +271,17 @@ class Asset(Base):
 
     ``slug_id`` (``TICKER~slug``) is its own for ever; ``wire_id`` is what the API shows: the bare
     ticker for the ticker's owner, else the ``slug_id``. ``source`` provided the published price.
+    ``owner_since`` is since when it has owned its ticker. Both ids are checked at the end of a
+    statement, so that one statement can hand a ticker over; and such columns are no keys to
+    PostgreSQL, so that doing it does not wait for inserts that refer to the row.
     """
 
     __tablename__ = "assets"
 
     asset_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    wire_id: Mapped[str] = mapped_column(unique=True)
-    slug_id: Mapped[str] = mapped_column(unique=True)
+    wire_id: Mapped[str]
+    slug_id: Mapped[str]
+    owner_since: Mapped[datetime | None]
     ticker: Mapped[str]
     name: Mapped[str]
     coin_id: Mapped[str | None]
@@ -297,6 +301,8 @@ class Asset(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
     __table_args__ = (
+        UniqueConstraint("wire_id", deferrable=True),
+        UniqueConstraint("slug_id", deferrable=True),
         Index("ix_assets_ticker", "ticker"),
         Index("ix_assets_rank_asset_id", text("rank nulls last"), "asset_id"),
         Index("ix_assets_updated_at_asset_id", "updated_at", "asset_id"),
@@ -309,7 +315,11 @@ class Asset(Base):
 class AssetLink(Base):
     """Which asset an item of a source is, why we think so, and who decided.
 
-    ``identity_key`` is the normalised symbol and name under which other sources' twins are sought.
+    ``symbol`` to ``contracts`` are the item's facts as first seen: a renamed item keeps its asset.
+    ``keys``: two items that share none are never compared. ``identity_key`` is the normalised
+    symbol and name, for people. ``slug_id`` is the id its asset has if the item names it; no two
+    items have the same one, so it leads to the item's asset for ever. Until ``settles_at`` the
+    resolver may move the item when one of its rivals arrives; afterwards only an operator may.
     """
 
     __tablename__ = "asset_links"
@@ -322,21 +332,48 @@ class AssetLink(Base):
     evidence: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     decided_by: Mapped[str] = mapped_column(server_default="resolver")
     decided_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    settles_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     identity_key: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="linked")
+    slug_id: Mapped[str | None]
+    symbol: Mapped[str] = mapped_column(server_default="")
+    name: Mapped[str] = mapped_column(server_default="")
+    rank: Mapped[int | None] = mapped_column(Integer)
+    price_usd: Mapped[Decimal | None]
+    observed_at: Mapped[datetime | None]
+    contracts: Mapped[str | None]
+    keys: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
 
     __table_args__ = (
         CheckConstraint("status in ('linked','unresolved')", name="status"),
+        UniqueConstraint("slug_id"),
         Index("ix_asset_links_asset_id", "asset_id"),
-        Index("ix_asset_links_identity_key", "identity_key"),
+        Index("ix_asset_links_keys", "keys", postgresql_using="gin"),
+        Index(
+            "ix_asset_links_unresolved",
+            "source",
+            "external_id",
+            postgresql_where=text("status = 'unresolved'"),
+        ),
     )
+
+
+class KnownId(Base):
+    """The operator's map of ids: items with the same ``key`` are one asset. Empty unless filled."""
+
+    __tablename__ = "known_ids"
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str]
 
 
 class QuoteRow(Base):
     """The latest observation of one source for one item; ``use`` says whether consensus took it.
 
     ``digest`` is of the item's bytes: an item that hashes the same costs nothing further.
-    ``use``: used | stale | outlier | held | unpriced.
+    ``use``: used | stale | outlier | held | unpriced. ``held_price_usd`` and ``held_at`` are the
+    price that awaits confirmation and its time.
     """
 
     __tablename__ = "quotes"
@@ -356,6 +393,8 @@ class QuoteRow(Base):
     digest: Mapped[bytes]
     use: Mapped[str] = mapped_column(server_default="unpriced")
     use_reason: Mapped[str | None]
+    held_price_usd: Mapped[Decimal | None]
+    held_at: Mapped[datetime | None]
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("etl_runs.run_id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     ingested_at: Mapped[datetime] = mapped_column(server_default=_NOW)

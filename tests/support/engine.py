@@ -71,6 +71,7 @@ class ScriptedConnector:
     name: str = "coingecko"
     pages: list[Any] = field(default_factory=list)
     pages_per_request: int = 1
+    fresh_for_s: int = 10**9
     calls: list[Any] = field(default_factory=list)
 
     @property
@@ -81,7 +82,7 @@ class ScriptedConnector:
             title=self.name,
             json_items=True,
             crosses_network=True,
-            fresh_for_s=10**9,
+            fresh_for_s=self.fresh_for_s,
             resume_within_s=3600,
             precedence={"coingecko": 1, "coinpaprika": 2}.get(self.name, 3),
         )

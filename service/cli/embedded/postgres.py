@@ -23,7 +23,9 @@ _PORT = 5432  # names the socket file; said everywhere, because PGPORT may say s
 _SOCKET_PATH_BYTES = 100  # the kernel's limit is 108, or 104 on macOS
 # Recovery after a crash reads up to a gigabyte of write-ahead log.
 _RECOVERY_S = 600.0
-_STARTS = 5
+_STARTS = 10
+# What it says while processes of a server that was killed still hold its memory.
+_STILL_HELD = "pre-existing shared memory block"
 _STOP = {signal.SIGINT: 30.0, signal.SIGQUIT: 10.0, signal.SIGKILL: 5.0}
 _UNPRIVILEGED = ("postgres", "embedded_postgres", "nobody")
 
@@ -54,17 +56,23 @@ def start_postgres(directory: Path) -> str:
     )
     _initialise(directory, programs)
     for _ in range(_STARTS):
-        # Processes of a server that was killed hold its memory for a moment longer.
         if (url := _start(directory, programs)) is not None:
             return url
+        if _STILL_HELD not in " ".join(servers.last_lines(log_of(directory))):
+            break
         system_clock().sleep(1.0)
-    raise servers.failed("The embedded PostgreSQL did not start.", _log(directory))
+    raise servers.failed("The embedded PostgreSQL did not start.", log_of(directory))
 
 
 def stop_postgres(directory: Path) -> None:
     """Stop the PostgreSQL of ``directory`` if it runs; sessions are ended, data is kept."""
     directory = directory.absolute()
     servers.end(_postmaster(directory), directory, _STOP)
+
+
+def lives(directory: Path) -> bool:
+    """Tell whether the server's process is there, answering or not."""
+    return _postmaster(directory.absolute()) is not None
 
 
 def create_database(url: str, name: str) -> str:
@@ -84,7 +92,7 @@ def _start(directory: Path, programs: Path) -> str | None:
     if pid is None:
         _forget_the_dead(directory)
         pid = servers.spawn(
-            _command(directory, programs), directory, _log(directory), **_user(directory)
+            _command(directory, programs), directory, log_of(directory), **_user(directory)
         )
     servers.wait_while(
         lambda: find_postgres(directory) is None and servers.works_in(pid, directory),
@@ -225,5 +233,6 @@ def _connect(sockets: Path) -> Any:
     )
 
 
-def _log(directory: Path) -> Path:
+def log_of(directory: Path) -> Path:
+    """Return where the server's words go."""
     return directory.with_name(directory.name + ".log")

@@ -1,0 +1,90 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+# An interpreter of your choice: make install PYTHON=/opt/python/bin/python3.12
+PYTHON ?=
+# More arguments for demo and run: make demo ARGS='--port 8001'
+ARGS ?=
+# Some of the tests: make test T=tests/unit/cli
+T ?= tests
+
+##@ Everyday
+
+.PHONY: demo
+demo: install ## Start everything against a simulated market; Ctrl-C stops it
+	@$(BIN)/python -m service.cli demo $(ARGS)
+
+.PHONY: run
+run: install ## Start everything against the live vendors, with the settings of .env
+	@$(BIN)/python -m service.cli up $(ARGS)
+
+.PHONY: install
+install: $(INSTALLED) ## Make .venv with all that is needed; does nothing when it is up to date
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@found=""; \
+	for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+	    >/dev/null 2>&1; then found="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "kasparro needs Python 3.11 or newer, with its venv module (python3-venv on Debian)." >&2; \
+	  echo "Say where it is: make install PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	echo "Installing into $(VENV) with $$found; the first time takes a minute ..."; \
+	"$$found" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --only-binary :all: --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-build-isolation --editable .
+	@touch $(INSTALLED)
+
+##@ Quality
+
+.PHONY: ci
+ci: lint test ## Everything that must hold before a merge
+
+.PHONY: lint
+lint: install ## Check style, types, architecture, spelling and dependencies
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/deptry .
+
+.PHONY: test
+test: install ## Run the tests; T=tests/unit/cli for some of them
+	$(BIN)/python -m pytest $(T)
+
+.PHONY: fix
+fix: install ## Format, and mend what can be mended by itself
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+##@ Upkeep
+
+.PHONY: lock
+lock: install ## Write requirements.lock anew from pyproject.toml, with the newest versions
+	$(BIN)/uv pip compile --universal --generate-hashes --all-extras --upgrade --quiet \
+	  --no-config --no-emit-index-url --custom-compile-command "make lock" \
+	  --output-file requirements.lock pyproject.toml
+
+.PHONY: clean
+clean: ## Remove caches and what tools wrote; .venv and .kasparro stay
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis htmlcov build
+	rm -f .coverage .coverage.* coverage.xml
+	find service tasks migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Help
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z][a-z0-9-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

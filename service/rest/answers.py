@@ -1,0 +1,193 @@
+"""What goes back: single bodies, lists in the envelope, files."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, g, request, stream_with_context
+from sqlalchemy import Connection
+from sqlalchemy.orm import Session
+
+from service import encoding, formats, pagination
+from service.conditional import CachedBody
+from service.observability.requests import latency_ms, request_id
+from service.pagination import PageRequest
+from service.queries import walking
+from service.queries.listing import Listing, ListingPage
+from service.rest.shared import delivery, dependencies, reading
+from tasks.core.errors import InvalidInputError
+from tasks.store.tables import AuditEntry
+
+_REVALIDATE = "no-cache"
+
+
+def about_request() -> dict[str, Any]:
+    """Return the members that tell which request this was and how long it took."""
+    return {"request_id": request_id(), "api_latency_ms": latency_ms(dependencies().clock)}
+
+
+def send(body: Any, status: int = HTTPStatus.OK, **headers: str) -> Response:
+    """Return JSON that no cache may keep.
+
+    Args:
+        body: What to write.
+        status: HTTP status.
+        headers: Further headers.
+    """
+    response = Response(encoding.encode(body), status=status, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(headers)
+    return response
+
+
+def audit(session: Session, action: str, subject: str, detail: Mapping[str, Any]) -> None:
+    """Record who did what to what, in the transaction that does it."""
+    session.add(
+        AuditEntry(
+            actor=g.actor,
+            action=action,
+            subject=subject,
+            request_id=request_id(),
+            detail=dict(detail),
+        )
+    )
+
+
+def answer_list(
+    listing: Listing, query: Mapping[str, Any], filters: Mapping[str, Any], *, stem: str
+) -> Response:
+    """Return a list in the envelope of ``/data``, or as a file in another format.
+
+    Args:
+        listing: What is listed.
+        query: The loaded arguments, with ``paging``.
+        filters: Those of them that a cursor is bound to, beside ``sort``.
+        stem: What the list is called.
+    """
+    form = formats.wanted(request)
+    if form != "json":
+        return export_list(form, listing, query, stem)
+    bound_to = pagination.fingerprint(f"{stem} {query.get('sort', '')}", filters)
+    page, facts = read_page(listing, query["paging"], bound_to)
+    return send_list(_head(page.bodies, facts), facts)
+
+
+def _head(bodies: Sequence[str], facts: Mapping[str, Any]) -> bytes:
+    total = "null" if facts["total"] is None else facts["total"]
+    text = (
+        f'{{"data":[{",".join(bodies)}],"total":{total},'
+        f'"page":{facts["page"]},"page_size":{facts["page_size"]},'
+    )
+    return text.encode()
+
+
+def read_page(
+    listing: Listing, paging: PageRequest, bound_to: str
+) -> tuple[ListingPage, dict[str, Any]]:
+    """Read the part of a list that is asked for.
+
+    Returns:
+        The rows, and the ``pagination`` member.
+
+    Raises:
+        InvalidInputError: If the cursor is not of this list.
+    """
+    after = pagination.decode_cursor(paging.cursor, bound_to) if paging.cursor else None
+    with reading() as connection:
+        page = walking.read(connection, delivery().walks, listing, paging, after, seed=g.etag)
+        total = listing.total(connection, paging.count)
+    cursor = pagination.encode_cursor(page.last, bound_to) if page.last else None
+    return page, pagination.facts(
+        paging, returned=len(page.bodies), total=total, next_cursor=cursor
+    )
+
+
+def send_list(head: bytes, facts: Mapping[str, Any]) -> Response:
+    """Return a list's answer, and keep all of it that is not about this request.
+
+    Args:
+        head: The body's bytes up to, not including, ``request_id``; ends with a comma.
+        facts: The ``pagination`` member.
+    """
+    cursor = facts["next_cursor"]
+    body = CachedBody(head, encoding.encode(facts), _next_query(cursor) if cursor else "")
+    delivery().cache.put(g.etag, body)
+    return finished(body)
+
+
+def finished(body: CachedBody) -> Response:
+    """Return a list's answer: what is kept, and what is about this request."""
+    about = encoding.encode(about_request())
+    whole = b"".join(
+        (body.head, about[1:-1], b',"pagination":', body.tail, b',"meta":', about, b"}")
+    )
+    response = Response(whole, mimetype="application/json")
+    if body.next_link:
+        response.headers["Link"] = f'<{request.path}?{body.next_link}>; rel="next"'
+    return marked(response)
+
+
+def marked(response: Response) -> Response:
+    """Give a good answer its tag, and say that it must be asked for again."""
+    if response.status_code in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED}:
+        response.set_etag(g.etag)
+        response.headers["Cache-Control"] = _REVALIDATE
+        response.vary.update(("Accept", "Authorization", "X-API-Key"))
+    return response
+
+
+def link_next(response: Response, cursor: str | None) -> None:
+    """Add the ``Link`` to the next page, if there is one."""
+    if cursor:
+        response.headers["Link"] = f'<{request.path}?{_next_query(cursor)}>; rel="next"'
+
+
+def _next_query(cursor: str) -> str:
+    kept = [
+        (k, v) for k, v in request.args.items(multi=True) if k not in {"cursor", "page", "offset"}
+    ]
+    return urlencode([*kept, ("cursor", cursor)])
+
+
+def export_list(name: str, listing: Listing, query: Mapping[str, Any], stem: str) -> Response:
+    """Return a list as a file: all of it unless ``limit`` was given.
+
+    Raises:
+        InvalidInputError: If a cursor was given.
+    """
+    paging: PageRequest = query["paging"]
+    if paging.cursor is not None:
+        raise InvalidInputError("An export is not walked by cursor.", field="cursor")
+    limit = paging.limit if query["has_limit"] else None
+    return send_export(
+        name,
+        listing.kinds(),
+        lambda connection: listing.stream(connection, limit=limit, offset=paging.offset),
+        stem,
+    )
+
+
+def send_export(
+    name: str, columns: Mapping[str, str], rows: Callable[[Connection], Iterator[Any]], stem: str
+) -> Response:
+    """Return a whole list as a file, streamed from a cursor of its own.
+
+    Args:
+        name: ``csv`` | ``ndjson`` | ``parquet``.
+        columns: Names and kinds, as :func:`service.formats.write` takes them.
+        rows: Gives the rows on a connection that is open as long as the answer is read.
+        stem: The file's name without its ending.
+    """
+    engine = dependencies().engine
+
+    def produce() -> Iterator[bytes]:
+        with engine.connect() as connection, connection.begin():
+            yield from formats.write(name, columns, rows(connection))
+
+    if name == "parquet":
+        formats.require_parquet()
+    media_type = formats.MEDIA_TYPES[name] + ("; charset=utf-8" if name == "csv" else "")
+    response = Response(stream_with_context(produce()), content_type=media_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{stem}.{name}"'
+    return response

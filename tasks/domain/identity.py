@@ -1,0 +1,235 @@
+"""Which items of different sources are the same asset: evidence between two items.
+
+The weights were set on the development half of a set of labelled pairs (see docs/benchmarks.md)
+and hold no list of known coins. How pairs become assets is in :mod:`tasks.domain.resolution`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import NamedTuple
+
+from tasks.domain import names
+
+SAME_SYMBOL = 55
+SAME_NAME = 30
+SAME_SLUG = 33
+NAME_IS_SLUG = 8
+WORD = 10
+ID_SYMBOL = 12
+RANKS_NEAR = 6
+RANK_MISSING = -15
+MARKS_DIFFER = -45
+SAME_CONTRACT = 200
+KNOWN_ID = 1000
+LINK_FROM = 60
+"""Evidence from which two items can be linked."""
+CONSIDER_FROM = 45
+"""Evidence from which an item counts as a rival."""
+MARGIN = 2
+"""A link must be this much better than every rival's."""
+TOP_RANK = 100
+"""A coin this large at one source is ranked by the others too."""
+MIN_INSIDE = 6
+"""Letters a name must have for its occurrence inside another to mean something."""
+COMPARABLE = timedelta(hours=24)
+"""Prices further apart in time say nothing about identity."""
+PRICE_STEPS = (
+    (Decimal("1.03"), 10),
+    (Decimal(2), 0),
+    (Decimal(5), -10),
+    (Decimal(20), -30),
+)
+PRICES_CONTRADICT = -60
+"""Beyond the last step: no two markets of one coin differ so much, but a vendor's slip may, so
+a pair with every other evidence still passes."""
+
+ItemKey = tuple[str, str]
+"""(source, external_id)."""
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """What identity knows of an item; as first seen, so that a renamed item keeps its asset.
+
+    Attributes:
+        contracts: As in :class:`tasks.domain.records.Quote`.
+        known: A name that the operator's id map gives to this item and to its twins.
+        asset: The asset it is settled in, by the operator or by time; None while it may move.
+    """
+
+    source: str
+    external_id: str
+    symbol: str
+    name: str
+    rank: int | None = None
+    price_usd: Decimal | None = None
+    observed_at: datetime | None = None
+    contracts: str | None = None
+    known: str | None = None
+    asset: int | None = None
+
+    @property
+    def key(self) -> ItemKey:
+        """Return the item's key in every table."""
+        return (self.source, self.external_id)
+
+    @cached_property
+    def symbol_key(self) -> str:
+        """Return what equal symbols share."""
+        return names.symbol_key(self.symbol)
+
+    @cached_property
+    def name_key(self) -> str:
+        """Return what equal names share."""
+        return names.key(self.name)
+
+    @cached_property
+    def id_symbol(self) -> str:
+        """Return the symbol at the head of the id, empty where ids have none."""
+        return names.key(names.split_id(self.source, self.external_id)[0])
+
+    @cached_property
+    def slug_key(self) -> str:
+        """Return what equal slugs share."""
+        return names.key(names.split_id(self.source, self.external_id)[1])
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Return the telling words of name and id."""
+        rest = names.split_id(self.source, self.external_id)[1]
+        return (names.words(self.name) | names.words(rest)) - names.GENERIC_WORDS
+
+    @cached_property
+    def marks(self) -> frozenset[str]:
+        """Return what name and id say of the coin's nature."""
+        return names.marks(f"{self.name} {self.external_id}")
+
+    @cached_property
+    def addresses(self) -> frozenset[str]:
+        """Return its ``platform=address`` pairs."""
+        return frozenset(filter(None, (self.contracts or "").split("|")))
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Return the keys of which two items must share one to be compared at all."""
+        found = {f"s:{self.symbol_key}"}
+        found.update(f"n:{text}" for text in (self.name_key, self.slug_key) if text)
+        found.update(f"c:{address}" for address in self.addresses)
+        found.update(f"{kind}:{text}" for kind, text in self._optional_keys() if text)
+        return frozenset(found)
+
+    def _optional_keys(self) -> Iterator[tuple[str, str | None]]:
+        yield "s", self.id_symbol
+        yield "k", self.known
+
+
+class Evidence(NamedTuple):
+    """How much speaks for two items being one asset.
+
+    Attributes:
+        score: All of it; see :data:`LINK_FROM`.
+        likeness: The part that does not rest on prices: a pair that is alike but dear apart is
+            for a person to decide.
+        agrees: Names of what agrees, strongest first.
+        price_ratio: The higher price in terms of the lower; None where they cannot be compared.
+    """
+
+    score: int
+    likeness: int
+    agrees: tuple[str, ...]
+    price_ratio: Decimal | None
+
+    @property
+    def contradicts(self) -> bool:
+        """Say whether the two must not even be joined through a third item."""
+        return self.score < LINK_FROM <= self.likeness
+
+
+def weigh(one: ItemFacts, other: ItemFacts) -> Evidence:
+    """Weigh the evidence; symmetric in its arguments."""
+    points = dict(_points(one, other))
+    likeness = sum(points.values())
+    ratio = price_ratio(one, other)
+    score = (
+        likeness if points.keys() & {"known id", "contract"} else likeness + _price_points(ratio)
+    )
+    agrees = tuple(sorted((name for name in points if points[name] > 0), key=lambda n: -points[n]))
+    return Evidence(score, likeness, agrees, ratio)
+
+
+def price_ratio(one: ItemFacts, other: ItemFacts) -> Decimal | None:
+    """Return how many times the lower price the higher one is, if they are of about one time."""
+    if not one.price_usd or not other.price_usd or not one.observed_at or not other.observed_at:
+        return None
+    if abs(one.observed_at - other.observed_at) > COMPARABLE:
+        return None
+    low, high = sorted((one.price_usd, other.price_usd))
+    return high / low
+
+
+def _points(one: ItemFacts, other: ItemFacts) -> Iterator[tuple[str, int]]:
+    if one.known and one.known == other.known:
+        yield "known id", KNOWN_ID
+    if one.addresses & other.addresses:
+        yield "contract", SAME_CONTRACT
+    if one.symbol_key == other.symbol_key:
+        yield "symbol", SAME_SYMBOL
+    elif one.symbol_key == other.id_symbol or other.symbol_key == one.id_symbol:
+        yield "id symbol", ID_SYMBOL
+    yield from _name_points(one, other)
+    yield "ranks", _rank_points(one.rank, other.rank)
+    if _marks_differ(one, other):
+        yield "marks", MARKS_DIFFER
+
+
+def _name_points(one: ItemFacts, other: ItemFacts) -> Iterator[tuple[str, int]]:
+    if one.name_key and one.name_key == other.name_key:
+        yield "name", SAME_NAME
+    if one.slug_key and one.slug_key == other.slug_key:
+        yield "slug", SAME_SLUG
+    crossed = (one.name_key == other.slug_key) + (other.name_key == one.slug_key)
+    yield "name is slug", NAME_IS_SLUG * crossed
+    yield "words", _word_points(one, other)
+
+
+def _word_points(one: ItemFacts, other: ItemFacts) -> int:
+    # The ticker's own word is no further evidence once the symbols were compared.
+    tickers = {one.symbol_key, other.symbol_key}
+    mine, theirs = one.words - tickers, other.words - tickers
+    shared = mine & theirs
+    if shared:
+        return WORD * (2 if len(shared) == min(len(mine), len(theirs)) else 1)
+    if _inside(one, other) or one.words & other.words:
+        return WORD
+    return 0
+
+
+def _inside(one: ItemFacts, other: ItemFacts) -> bool:
+    mine, theirs = (one.name_key, one.slug_key), (other.name_key, other.slug_key)
+    return any(
+        (len(a) >= MIN_INSIDE and a in b) or (len(b) >= MIN_INSIDE and b in a)
+        for a in mine
+        for b in theirs
+    )
+
+
+def _rank_points(one: int | None, other: int | None) -> int:
+    if one and other:
+        low, high = sorted((one, other))
+        return RANKS_NEAR if high <= low * 3 else RANKS_NEAR // 2 if high <= low * 10 else 0
+    return RANK_MISSING if 0 < (one or other or 0) <= TOP_RANK else 0
+
+
+def _marks_differ(one: ItemFacts, other: ItemFacts) -> bool:
+    differing = one.marks ^ other.marks
+    # A vendor that marks a coin as old keeps its id, and so does the other one.
+    return bool(differing) and not (differing == {"old"} and one.slug_key == other.slug_key)
+
+
+def _price_points(ratio: Decimal | None) -> int:
+    if ratio is None:
+        return 0
+    return next((points for limit, points in PRICE_STEPS if ratio <= limit), PRICES_CONTRADICT)

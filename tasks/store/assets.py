@@ -1,0 +1,150 @@
+"""Assets come and go: founding, naming, moving items between them, closing empty ones."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from tasks.domain import names
+from tasks.domain.identity import ItemFacts, ItemKey
+from tasks.store import links
+
+_DEFER = text("set constraints uq_assets_slug_id, uq_assets_wire_id deferred")
+_CHECK = text("set constraints uq_assets_slug_id, uq_assets_wire_id immediate")
+
+_FOUND = text(
+    """
+    insert into assets (wire_id, slug_id, ticker, name)
+    select n.slug_id, n.slug_id, n.ticker, n.name
+    from unnest(cast(:slug_ids as text[]), cast(:tickers as text[]), cast(:names as text[]))
+      as n (slug_id, ticker, name)
+    returning slug_id, asset_id
+    """
+)
+
+# The id that was shown goes along: whoever owns the bare ticker keeps it until owners are decided.
+_RENAME = text(
+    """
+    update assets a set slug_id = n.slug_id,
+      wire_id = case when a.wire_id = a.slug_id then n.slug_id else a.wire_id end
+    from unnest(cast(:ids as bigint[]), cast(:slug_ids as text[])) as n (asset_id, slug_id)
+    where a.asset_id = n.asset_id and a.slug_id <> n.slug_id
+    """
+)
+
+_MOVE = (
+    """
+    update quotes q set asset_id = m.to_id
+    from unnest(cast(:sources as text[]), cast(:external_ids as text[]), cast(:to_ids as bigint[]))
+      as m (source, external_id, to_id)
+    where q.source = m.source and q.external_id = m.external_id
+    """,
+    """
+    update quote_history h set asset_id = m.to_id
+    from unnest(cast(:sources as text[]), cast(:external_ids as text[]),
+      cast(:from_ids as bigint[]), cast(:to_ids as bigint[]))
+      as m (source, external_id, from_id, to_id)
+    where h.asset_id = m.from_id and h.source = m.source and h.external_id = m.external_id
+    """,
+    """
+    insert into audit_log (actor, action, subject, request_id, detail)
+    select :actor, 'asset_link.moved', m.source || '/' || m.external_id, :request_id,
+      jsonb_build_object('from', m.from_id, 'from_slug_id', f.slug_id, 'to', m.to_id)
+    from unnest(cast(:sources as text[]), cast(:external_ids as text[]),
+      cast(:from_ids as bigint[]), cast(:to_ids as bigint[]))
+      as m (source, external_id, from_id, to_id)
+    left join assets f on f.asset_id = m.from_id
+    """,
+)
+
+# News of an asset that is no more are news of the one its items went to.
+_FOLLOW = text(
+    """
+    insert into news_assets (news_id, asset_id, score, mention)
+    select distinct on (n.news_id, m.to_id) n.news_id, m.to_id, n.score, n.mention
+    from unnest(cast(:from_ids as bigint[]), cast(:to_ids as bigint[])) as m (from_id, to_id)
+    join news_assets n on n.asset_id = m.from_id
+    where m.from_id = any(:empty)
+    order by n.news_id, m.to_id, n.score desc
+    on conflict do nothing
+    """
+)
+_CLOSE = text(
+    """
+    delete from assets a where a.asset_id = any(:empty)
+    and not exists (select from asset_links l where l.asset_id = a.asset_id)
+    """
+)
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that leaves an asset for another."""
+
+    item: ItemKey
+    from_asset: int
+    to_asset: int
+
+
+def defer_names(session: Session) -> None:
+    """Let ids pass from one asset to another over several statements; see :func:`check_names`."""
+    session.execute(_DEFER)
+
+
+def check_names(session: Session) -> None:
+    """Check that every id belongs to one asset, now and from now on."""
+    session.execute(_CHECK)
+
+
+def found(session: Session, founders: Sequence[ItemFacts]) -> dict[ItemKey, int]:
+    """Make an asset for each of these items.
+
+    Returns:
+        The new asset of each item.
+    """
+    slug_ids = {links.item_slug_id(item): item.key for item in founders}
+    rows = session.execute(
+        _FOUND,
+        {
+            "slug_ids": list(slug_ids),
+            "tickers": [names.ticker(item.symbol) for item in founders],
+            "names": [item.name for item in founders],
+        },
+    )
+    return {slug_ids[slug_id]: asset_id for slug_id, asset_id in rows}
+
+
+def rename(session: Session, naming: Iterable[tuple[int, ItemFacts]]) -> None:
+    """Give assets the slugs of the items that now name them."""
+    pairs = [(asset_id, links.item_slug_id(item)) for asset_id, item in naming]
+    session.execute(
+        _RENAME, {"ids": [pair[0] for pair in pairs], "slug_ids": [pair[1] for pair in pairs]}
+    )
+
+
+def move(
+    session: Session, moves: Sequence[Move], *, actor: str, request_id: str | None = None
+) -> None:
+    """Carry what was observed of items over to their new assets, and write it down.
+
+    Their links are the caller's business; so are assets left without any (see :func:`close`).
+    """
+    parameters = _parameters(moves) | {"actor": actor, "request_id": request_id}
+    for statement in _MOVE:
+        session.execute(text(statement), parameters)
+
+
+def close(session: Session, empty: Sequence[int], moves: Sequence[Move]) -> None:
+    """Remove those of these assets that no item is linked to any more; their news move along."""
+    session.execute(_FOLLOW, _parameters(moves) | {"empty": list(empty)})
+    session.execute(_CLOSE, {"empty": list(empty)})
+
+
+def _parameters(moves: Sequence[Move]) -> dict[str, Any]:
+    return {
+        "sources": [move.item[0] for move in moves],
+        "external_ids": [move.item[1] for move in moves],
+        "from_ids": [move.from_asset for move in moves],
+        "to_ids": [move.to_asset for move in moves],
+    }

@@ -1,0 +1,244 @@
+"""The rows of ``asset_links``: what is known of items, and what the resolver decides about them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.orm import Session
+
+from tasks.domain import names
+from tasks.domain.identity import Evidence, ItemFacts, ItemKey
+from tasks.domain.resolution import Member
+
+SETTLING = "7 days"
+"""How long the arrival of a rival may still move an item; see docs/adr/0020-identity.md."""
+EVERYTHING_FROM = 3000
+"""From so many keys on, reading every link is faster than looking the keys up."""
+
+# One lock for the whole of identity: it serialises everyone who may found or move assets, and keeps
+# them apart from the loads that rely on the links they read. The number is arbitrary.
+_LOCK = text("select pg_advisory_xact_lock(7202611)")
+_LOCK_SHARED = text("select pg_advisory_xact_lock_shared(7202611)")
+
+_UNKNOWN = """
+    from staged_quotes s
+    where s.run_id = :run_id and s.page = any(:pages) and not exists (
+      select from asset_links l where l.source = :source and l.external_id = s.external_id)
+"""
+_HAS_UNKNOWN = text(f"select exists (select {_UNKNOWN})")
+_READ_UNKNOWN = text(
+    f"""
+    select u.*, k.key known from (
+      select distinct on (s.external_id) s.external_id, s.symbol, s.name, s.rank, s.price_usd,
+        s.observed_at, s.contracts
+      {_UNKNOWN}
+      order by s.external_id, s.observed_at desc, s.page desc, s.item desc
+    ) u left join known_ids k on k.source = :source and k.external_id = u.external_id
+    """  # noqa: S608 - put together from constants
+)
+
+# An item that may still move is judged by its facts as first seen, so that the outcome does not
+# depend on when it is judged; a settled one by its newest price, which newcomers are compared to.
+_READ_KNOWN = """
+    select l.source, l.external_id, l.symbol, l.name, l.rank, l.contracts, k.key known,
+      case when l.settles_at > now() then l.price_usd else q.price_usd end price_usd,
+      case when l.settles_at > now() then l.observed_at else q.observed_at end observed_at,
+      case when l.settles_at <= now() then l.asset_id end settled_asset,
+      l.asset_id, l.method, l.status, l.confidence
+    from asset_links l
+    left join quotes q on l.settles_at <= now()
+      and q.source = l.source and q.external_id = l.external_id
+    left join known_ids k on k.source = l.source and k.external_id = l.external_id
+"""
+_READ_ALL = text(_READ_KNOWN)
+_READ_BY_KEYS = text(f"{_READ_KNOWN} where l.keys && :keys")
+_READ_BY_ASSETS = text(f"{_READ_KNOWN} where l.asset_id = any(:assets)")
+
+_INSERT = text(
+    f"""
+    insert into asset_links (source, external_id, asset_id, method, confidence, evidence,
+      identity_key, status, slug_id, symbol, name, rank, price_usd, observed_at, contracts, keys,
+      settles_at)
+    select source, external_id, asset_id, method, confidence, evidence, identity_key, status,
+      slug_id, symbol, name, rank, price_usd, observed_at, contracts,
+      array(select jsonb_array_elements_text(keys)), now() + interval '{SETTLING}'
+    from jsonb_to_recordset(cast(:links as jsonb)) as l (source text, external_id text,
+      asset_id bigint, method text, confidence numeric, evidence jsonb, identity_key text,
+      status text, slug_id text, symbol text, name text, rank int, price_usd numeric,
+      observed_at timestamptz, contracts text, keys jsonb)
+    """  # noqa: S608 - put together from constants
+)
+_UPDATE = text(
+    """
+    update asset_links l set asset_id = n.asset_id, method = n.method, confidence = n.confidence,
+      evidence = n.evidence, status = n.status, decided_at = now()
+    from jsonb_to_recordset(cast(:links as jsonb)) as n (source text, external_id text,
+      asset_id bigint, method text, confidence numeric, evidence jsonb, status text)
+    where l.source = n.source and l.external_id = n.external_id
+    """
+)
+
+
+class Known(NamedTuple):
+    """An item with a link: its facts and where it is."""
+
+    facts: ItemFacts
+    asset_id: int
+    method: str
+    status: str
+    confidence: Decimal
+
+
+def lock(session: Session) -> None:
+    """Keep every other load out until the transaction ends."""
+    session.execute(_LOCK)
+
+
+def lock_shared(session: Session) -> None:
+    """Keep out, until the transaction ends, whoever may found or move assets."""
+    session.execute(_LOCK_SHARED)
+
+
+def has_unknown(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> bool:
+    """Say whether a staged item has no link yet."""
+    return bool(session.scalar(_HAS_UNKNOWN, _staged(source, run_id, pages)))
+
+
+def read_unknown(
+    session: Session, source: str, run_id: UUID, pages: Sequence[int]
+) -> list[ItemFacts]:
+    """Return the staged items that have no link yet."""
+    rows = session.execute(_READ_UNKNOWN, _staged(source, run_id, pages))
+    return [_facts(source, row, asset=None) for row in rows]
+
+
+def read_related(session: Session, items: Iterable[ItemFacts]) -> dict[ItemKey, Known]:
+    """Return every known item that can bear on where these belong.
+
+    That is whoever shares a key with them or with an item that may still move, and the rivals of
+    those; a settled item's rivals matter only if something may still be joined to it.
+    """
+    found: dict[ItemKey, Known] = {}
+    wanted = {key for item in items for key in item.keys}
+    hot = set(wanted)
+    asked: set[str] = set()
+    while asking := wanted - asked:
+        if len(wanted) > EVERYTHING_FROM:
+            return _read(session, _READ_ALL, {})
+        found.update(_read(session, _READ_BY_KEYS, {"keys": list(asking)}))
+        asked |= asking
+        hot |= _keys(known.facts for known in found.values() if known.facts.asset is None)
+        wanted = hot | _keys(known.facts for known in found.values() if known.facts.keys & hot)
+    assets = {known.asset_id for known in found.values() if known.facts.asset is not None}
+    found.update(_read(session, _READ_BY_ASSETS, {"assets": list(assets)}))
+    return found
+
+
+def insert(session: Session, members: Iterable[tuple[Member, int]]) -> None:
+    """Write links of new items to their assets."""
+    rows = [_decision(member, asset) | _first_seen(member.facts) for member, asset in members]
+    session.execute(_INSERT, {"links": _json(rows)})
+
+
+def update(session: Session, members: Iterable[tuple[Member, int]]) -> None:
+    """Write decisions about known items anew."""
+    rows = [_decision(member, asset) for member, asset in members]
+    session.execute(_UPDATE, {"links": _json(rows)})
+
+
+def status(member: Member) -> str:
+    """Return ``unresolved`` for an item with likely twins it was not linked to."""
+    return "unresolved" if member.candidates else "linked"
+
+
+def item_slug_id(facts: ItemFacts) -> str:
+    """Return the ``TICKER~slug`` of an asset that this item names."""
+    return f"{names.ticker(facts.symbol)}~{names.slug(facts.source, facts.external_id)}"
+
+
+def _keys(items: Iterable[ItemFacts]) -> set[str]:
+    return {key for facts in items for key in facts.keys}
+
+
+def _read(
+    session: Session, statement: TextClause, parameters: Mapping[str, Any]
+) -> dict[ItemKey, Known]:
+    rows = session.execute(statement, parameters)
+    return {(row.source, row.external_id): _known(row) for row in rows}
+
+
+def _known(row: Row[Any]) -> Known:
+    facts = _facts(row.source, row, asset=row.settled_asset)
+    return Known(facts, row.asset_id, row.method, row.status, row.confidence)
+
+
+def _facts(source: str, row: Row[Any], *, asset: int | None) -> ItemFacts:
+    return ItemFacts(
+        source=source,
+        external_id=row.external_id,
+        symbol=row.symbol,
+        name=row.name,
+        rank=row.rank,
+        price_usd=row.price_usd,
+        observed_at=row.observed_at,
+        contracts=row.contracts,
+        known=row.known,
+        asset=asset,
+    )
+
+
+def _staged(source: str, run_id: UUID, pages: Sequence[int]) -> dict[str, object]:
+    return {"source": source, "run_id": run_id, "pages": list(pages)}
+
+
+def _decision(member: Member, asset_id: int) -> dict[str, Any]:
+    return {
+        "source": member.facts.source,
+        "external_id": member.facts.external_id,
+        "asset_id": asset_id,
+        "method": member.method,
+        "confidence": member.confidence,
+        "evidence": _evidence(member),
+        "status": status(member),
+    }
+
+
+def _first_seen(facts: ItemFacts) -> dict[str, Any]:
+    return {
+        "identity_key": f"{facts.symbol_key} {facts.name_key}",
+        "slug_id": item_slug_id(facts),
+        "symbol": facts.symbol,
+        "name": facts.name,
+        "rank": facts.rank,
+        "price_usd": facts.price_usd,
+        "observed_at": facts.observed_at,
+        "contracts": facts.contracts,
+        "keys": sorted(facts.keys),
+    }
+
+
+def _evidence(member: Member) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if member.twin and member.evidence:
+        found = {"twin": _twin(member.twin, member.evidence)}
+    if member.candidates:
+        found["candidates"] = [_twin(*candidate) for candidate in member.candidates]
+    return found
+
+
+def _twin(key: ItemKey, evidence: Evidence) -> dict[str, Any]:
+    ratio = evidence.price_ratio
+    return {
+        "source": key[0],
+        "external_id": key[1],
+        "score": evidence.score,
+        "agrees": evidence.agrees,
+        "price_ratio": None if ratio is None else Decimal(f"{ratio:.4g}"),
+    }
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    return msgspec.json.Encoder(decimal_format="number").encode(rows).decode()

@@ -1,0 +1,68 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.market import load, partition, quote
+
+pytestmark = pytest.mark.integration
+
+_AT = datetime.now(UTC)
+_SYMBOLS = st.sampled_from(["UNI", "uni", "DODO", "ZRX", "N/A", "$$$", "🚀", "WETH"])
+_NAMES = st.sampled_from(
+    ["Uniswap", "UNISWAP", "DODO", "0x", "0x (Wormhole)", "Wrapped Ether", "Ether", "Moon [OLD]"]
+)
+_PRICES = st.sampled_from([None, "1", "1.01", "3", "50", "700"])
+_RANKS = st.sampled_from([None, 1, 20, 400])
+_CAPS = st.sampled_from([None, "10", "500"])
+_CONTRACTS = st.sampled_from([None, None, None, "ethereum=0x1", "ethereum=0x1|solana=abc"])
+_IDS = {
+    "coingecko": ["uniswap", "uniswap-2", "dodo", "0x", "0x-wormhole", "weth", "a b"],
+    "coinpaprika": ["uni-uniswap", "uni-uniswap-2", "dodo-dodo", "zrx-0x", "weth-weth", "x-"],
+    "csv": ["UNI", "DODO", "ZRX", "UNI:Uniswap"],
+}
+
+
+@st.composite
+def _items(draw):
+    """Every item of a small universe full of collisions, as (source, quote)."""
+    found = []
+    for source, ids in _IDS.items():
+        for external_id in draw(st.lists(st.sampled_from(ids), unique=True)):
+            fields = {"rank": draw(_RANKS), "cap": draw(_CAPS), "contracts": draw(_CONTRACTS)}
+            names = (draw(_SYMBOLS), draw(_NAMES), draw(_PRICES))
+            found.append((source, quote(external_id, *names, at=_AT, **fields)))
+    return found
+
+
+def _batches(items, cuts):
+    """Cut the items into batches of one source each, in their order."""
+    batches = []
+    for (source, item), cut in zip(items, cuts, strict=False):
+        if not batches or cut or batches[-1][0] != source:
+            batches.append((source, []))
+        batches[-1][1].append(item)
+    return batches
+
+
+def _loaded(session, batches):
+    with session.begin_nested() as savepoint:
+        for source, quotes in batches:
+            load(session, source, quotes)
+        found = partition(session)
+        savepoint.rollback()
+    return found
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(items=_items(), data=st.data())
+def test_the_order_of_arrival_decides_nothing(session, items, data):
+    shuffled = data.draw(st.permutations(items))
+    cuts = data.draw(st.lists(st.booleans(), min_size=len(items), max_size=len(items)))
+    by_source = _batches(sorted(items, key=lambda item: item[0]), [False] * len(items))
+    assert _loaded(session, _batches(shuffled, cuts)) == _loaded(session, by_source)
