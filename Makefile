@@ -26,7 +26,7 @@ run: install ## Start everything against the live vendors, with the settings of 
 .PHONY: install
 install: $(INSTALLED) ## Make .venv with all that is needed; does nothing when it is up to date
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements-dev.lock pyproject.toml
 	@found=""; \
 	for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 	  if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
@@ -39,7 +39,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	echo "Installing into $(VENV) with $$found; the first time takes a minute ..."; \
 	"$$found" -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-	  --only-binary :all: --requirement requirements.lock
+	  --only-binary :all: --requirement requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
 	@touch $(INSTALLED)
@@ -69,11 +69,14 @@ fix: install ## Format, and mend what can be mended by itself
 
 ##@ Upkeep
 
+# Of the image, and of a developer; what is in both has the same version in both.
+COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --upgrade --quiet --no-config \
+  --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml
+
 .PHONY: lock
-lock: install ## Write requirements.lock anew from pyproject.toml, with the newest versions
-	$(BIN)/uv pip compile --universal --generate-hashes --all-extras --upgrade --quiet \
-	  --no-config --no-emit-index-url --custom-compile-command "make lock" \
-	  --output-file requirements.lock pyproject.toml
+lock: install ## Write both lock files anew from pyproject.toml, with the newest versions
+	$(COMPILE) --extra compression --extra flower --output-file requirements.lock
+	$(COMPILE) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
 
 .PHONY: clean
 clean: ## Remove caches and what tools wrote; .venv and .kasparro stay

@@ -8,6 +8,7 @@ import click
 
 
 @click.command
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8100, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything it makes up.")
 @click.option("--coins", type=click.IntRange(1), help="Coins in the whole market.")
@@ -22,7 +23,7 @@ import click
     show_default=True,
     help="Where to write the CSV files.",
 )
-def simulator(*, port: int, csv_directory: Path, **options: Any) -> None:
+def simulator(*, host: str, port: int, csv_directory: Path, **options: Any) -> None:
     """Serve a simulated market.
 
     Prints the settings that point kasparro at it, as one JSON object, and serves until it is
@@ -35,7 +36,7 @@ def simulator(*, port: int, csv_directory: Path, **options: Any) -> None:
     names = {"coingecko": "coingecko_coins", "coinpaprika": "coinpaprika_tickers"}
     chosen = {names.get(name, name): value for name, value in options.items() if value is not None}
     config = SimulatorConfig(**chosen)
-    server = create_server(config, port=port)
+    server = create_server(config, host, port)
     write_csv(server.simulator.market, csv_directory, rows=config.csv_rows)
     click.echo(json.dumps(environment(server.url, str(csv_directory.absolute()))))
     server.serve()
