@@ -44,6 +44,33 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 	  --no-build-isolation --editable .
 	@touch $(INSTALLED)
 
+##@ Containers
+
+# Further parts: make up PROFILES="demo flower monitoring"
+PROFILES ?=
+COMPOSE_FILES = -f docker-compose.yml $(if $(filter demo,$(PROFILES)),-f deploy/compose.demo.yml)
+COMPOSE = docker compose $(COMPOSE_FILES) $(addprefix --profile ,$(PROFILES))
+
+.PHONY: up
+up: ## Build the image, start everything in containers, wait until it is healthy
+	$(COMPOSE) up --detach --build --wait
+
+.PHONY: down
+down: ## Stop the containers; the data stays (ARGS=--volumes deletes it)
+	docker compose --profile "*" down --remove-orphans $(ARGS)
+
+.PHONY: logs
+logs: ## Follow the containers' logs; ARGS=worker-load for some of them
+	$(COMPOSE) logs --follow --tail 100 $(ARGS)
+
+.PHONY: psql
+psql: ## Open the database of the containers
+	docker compose exec postgres psql -U kasparro kasparro
+
+.PHONY: shell
+shell: ## Open a shell in the API's container
+	docker compose exec api sh
+
 ##@ Quality
 
 .PHONY: ci
@@ -61,6 +88,14 @@ lint: install ## Check style, types, architecture, spelling and dependencies
 .PHONY: test
 test: install ## Run the tests; T=tests/unit/cli for some of them
 	$(BIN)/python -m pytest $(T)
+
+.PHONY: promtool
+promtool: ## Check the alert rules and run their tests, with Prometheus's own tool
+	@command -v promtool >/dev/null || { \
+	  echo "promtool is missing: install Prometheus, or run this in its image." >&2; exit 1; }
+	promtool check config --syntax-only deploy/prometheus/prometheus.yml
+	promtool check rules deploy/prometheus/alerts.yml
+	promtool test rules deploy/prometheus/alerts_test.yml
 
 .PHONY: fix
 fix: install ## Format, and mend what can be mended by itself

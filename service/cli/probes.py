@@ -12,10 +12,15 @@ from tasks.core.errors import UnavailableError
 
 _TIMEOUT_S = 2.0
 OK = 200
+PAGES = {
+    "api": (8000, "/health/ready"),
+    "flower": (5555, "/healthcheck"),
+    "simulator": (8100, "/feeds/wire"),
+}
 
 
 def status(port: int, path: str) -> int | None:
-    """Ask the API on this host for a page; None if it does not answer."""
+    """Ask a program on this host for a page; None if it does not answer."""
     connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", path)
@@ -26,10 +31,11 @@ def status(port: int, path: str) -> int | None:
         connection.close()
 
 
-def api(port: int) -> str:
-    """Ask whether the API is ready."""
-    found = status(port, "/health/ready")
-    return "" if found == OK else f"/health/ready answers {found or 'nothing'}."
+def page(role: str, port: int | None = None) -> str:
+    """Ask for the page that a role answers when it is well."""
+    default_port, path = PAGES[role]
+    found = status(port or default_port, path)
+    return "" if found == OK else f"{path} answers {found or 'nothing'}."
 
 
 def heartbeat(role: str, name: str, data_dir: Path) -> str:
