@@ -18,7 +18,7 @@ _ENVIRONMENT = ("KASPARRO_", "DATABASE_URL", "REDIS_URL", "API_", "COIN", "CSV_"
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory) -> Iterator[dict[str, str]]:
-    """PostgreSQL and a Redis-protocol server: ``TEST_DATABASE_URL``/``TEST_REDIS_URL`` or embedded ones."""
+    """The servers of ``TEST_DATABASE_URL`` and ``TEST_REDIS_URL``, or embedded ones."""
     with running_servers(tmp_path_factory.mktemp("servers")) as urls:
         yield urls
 

@@ -157,7 +157,8 @@ def upgrade() -> None:
         sa.Column("checkpoint_before", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("checkpoint_after", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.CheckConstraint(
-            "status in ('queued','running','success','partial','failed','skipped','crashed','cancelled')",
+            "status in ('queued','running','success','partial','failed','skipped',"
+            "'crashed','cancelled')",
             name=op.f("ck_etl_runs_status"),
         ),
         sa.CheckConstraint(
@@ -406,6 +407,7 @@ def upgrade() -> None:
         ),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("body_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("unchanged_count", sa.Integer(), server_default="0", nullable=False),
         sa.Column("items", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column(
             "ingested_at",
@@ -569,6 +571,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Uuid(), nullable=False),
         sa.Column("page", sa.Integer(), nullable=False),
         sa.Column("state", sa.Text(), server_default="pending", nullable=False),
+        sa.Column("request_page", sa.Integer(), nullable=False),
         sa.Column("cursor", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("is_last", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("batch", sa.Integer(), nullable=True),
@@ -580,6 +583,7 @@ def upgrade() -> None:
         sa.Column("unchanged", sa.Integer(), server_default="0", nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("resends", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_token", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease_holder", sa.Text(), nullable=True),

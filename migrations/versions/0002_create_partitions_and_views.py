@@ -42,16 +42,19 @@ def upgrade() -> None:
     op.execute(
         """
         do $$ declare month date; begin
-          for month in select generate_series(date_trunc('month', now()),
-                                              date_trunc('month', now()) + interval '2 months', '1 month') loop
-            execute format('create table quote_history_%s partition of quote_history for values from (%L) to (%L)',
+          for month in select generate_series(
+              date_trunc('month', now()), date_trunc('month', now()) + interval '2 months',
+              '1 month') loop
+            execute format('create table quote_history_%s partition of quote_history
+                            for values from (%L) to (%L)',
                            to_char(month, 'YYYYMM'), month, month + interval '1 month');
           end loop;
         end $$
         """
     )
     op.execute(
-        "create index ix_quote_history_asset_id_observed_at on quote_history (asset_id, observed_at)"
+        "create index ix_quote_history_asset_id_observed_at "
+        "on quote_history (asset_id, observed_at)"
     )
     op.execute(RAW_ITEMS)
     for source in ("coingecko", "coinpaprika"):
@@ -68,7 +71,8 @@ def downgrade() -> None:
     op.execute(
         """
         do $$ declare part regclass; begin
-          for part in select inhrelid::regclass from pg_inherits where inhparent = 'quote_history'::regclass loop
+          for part in select inhrelid::regclass from pg_inherits
+              where inhparent = 'quote_history'::regclass loop
             execute format('drop table %s', part);
           end loop;
         end $$

@@ -72,6 +72,10 @@ class BudgetWaitError(RateLimitedError):
     """The source's call budget is used up for the moment. Waiting is not a failed attempt."""
 
 
+class CircuitOpenError(RateLimitedError):
+    """The source failed too often lately and is left alone for a while. Waiting is an attempt."""
+
+
 class PermanentError(KasparroError):
     """Trying again would fail in the same way; the run fails."""
 

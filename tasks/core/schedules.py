@@ -31,7 +31,7 @@ class Every:
 
 @dataclass(frozen=True)
 class Cron:
-    """A cron expression; day of month and day of week restrict as in Vixie cron (either may match)."""
+    """A cron expression; when day of month and of week are both given, either may match."""
 
     expression: str
     minutes: frozenset[int]
@@ -92,7 +92,15 @@ def parse_schedule(text: str) -> Schedule:
     sets = [_parse_field(part, *rule) for part, rule in zip(parts, _FIELDS, strict=True)]
     weekdays = frozenset(day % 7 for day in sets[4])
     _refuse_impossible(text, days=sets[2], months=sets[3], any_day=parts[2] == "*")
-    return Cron(text, *sets[:4], weekdays, either_day="*" not in {parts[2], parts[4]})
+    return Cron(
+        text,
+        minutes=sets[0],
+        hours=sets[1],
+        days=sets[2],
+        months=sets[3],
+        weekdays=weekdays,
+        either_day="*" not in {parts[2], parts[4]},
+    )
 
 
 def _parse_field(text: str, name: str, low: int, high: int) -> frozenset[int]:

@@ -4,9 +4,12 @@ Nothing else reads the environment. ``load_settings`` reports every problem at o
 mends a file once and not ten times.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError
@@ -29,8 +32,8 @@ DEFAULT_FEEDS = (
     "https://www.coindesk.com/arc/outboundfeeds/rss/",
     "https://cointelegraph.com/rss",
 )
-# Requests per minute and month. CoinGecko: pricing page and rate-limit documentation, 2025 and 2026, the lower
-# figure of the two; CoinPaprika: its OpenAPI document 1.7.10. Both can be overridden for each source.
+# Requests per minute and month. CoinGecko: pricing page and rate-limit documentation of 2025 and
+# 2026, the lower figure of the two; CoinPaprika: its OpenAPI document 1.7.10. All can be replaced.
 RATES = {
     "coingecko:public": (10, None),
     "coingecko:demo": (30, 10_000),
@@ -98,7 +101,7 @@ class TimeLimits:
     def problems(self) -> Iterable[str]:
         """Say what breaks the order that keeps a piece of work in one pair of hands."""
         names = ("http_s", "statement_s", "soft_s", "hard_s", "lease_s", "visibility_s")
-        for shorter, longer in zip(names, names[1:], strict=False):
+        for shorter, longer in pairwise(names):
             if getattr(self, shorter) >= getattr(self, longer):
                 yield f"{_limit_name(shorter)} must be below {_limit_name(longer)}"
 
@@ -147,6 +150,23 @@ class Settings:
     failures: FailureInjection = field(default_factory=FailureInjection)
 
 
+def provide(values: Mapping[str, str], *, override: bool = True) -> None:
+    """Set variables of this process and of those it starts, as if the operator had.
+
+    Args:
+        values: By name of the variable.
+        override: False leaves alone what is set to something already.
+    """
+    for name, value in values.items():
+        if override or not os.environ.get(name):
+            os.environ[name] = value
+
+
+def is_set(name: str) -> bool:
+    """Tell whether the operator gave this setting a value."""
+    return bool(os.environ.get(name))
+
+
 def load_settings(*, dotenv: Path | None = None) -> Settings:
     """Read the environment, and in development a ``.env`` file, whose values give way to it.
 
@@ -161,7 +181,8 @@ def load_settings(*, dotenv: Path | None = None) -> Settings:
     try:
         env.seal()
     except EnvValidationError as error:
-        for name, messages in error.error_messages.items():
+        listed_by_name = cast("Mapping[str, list[str]]", error.error_messages)
+        for name, messages in listed_by_name.items():
             problems.extend(f"{name}: {message}" for message in messages)
     problems.extend(settings.limits.problems())
     if problems:

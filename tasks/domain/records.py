@@ -15,7 +15,7 @@ class Item(NamedTuple):
     Attributes:
         external_id: The source's own id; None when the item has none that can be read.
         payload: The item as JSON text, values untouched; for a JSON source the very bytes it sent.
-        context: What the page knows and the item does not say (feed title, file name); may be shared.
+        context: What the page knows and the item does not say (feed title, file name); shared.
     """
 
     external_id: str | None
@@ -70,7 +70,7 @@ class Rejection(NamedTuple):
     Attributes:
         external_id: The item's id if it could be read.
         field: The vendor's field at fault, ``"*"`` for the item as a whole.
-        rule: Stable slug of the rule: ``required``, ``type``, ``range``, ``width``, ``date``, ``shape`` …
+        rule: Stable slug: ``required``, ``type``, ``range``, ``width``, ``date``, ``shape`` …
         reason: A sentence for a person, with the offending value shortened.
     """
 

@@ -4,13 +4,27 @@
 stored page can be replayed with today's rules and without the source.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tasks.core.clock import Clock
+from tasks.core.errors import KasparroError
 from tasks.core.settings import SourceSettings
+from tasks.domain.pages import Page
 from tasks.domain.records import Item, Record, Rejection
+
+__all__ = [
+    "Connector",
+    "Cursor",
+    "FetchContext",
+    "Fetched",
+    "HttpClient",
+    "Judge",
+    "Page",
+    "Response",
+    "SourceSpec",
+]
 
 Cursor = Mapping[str, Any]
 """Where in a source a request begins; JSON, meaningful to its connector only."""
@@ -24,7 +38,8 @@ class SourceSpec:
         name: Its name in settings, tables, URLs and metrics.
         kind: ``quotes`` or ``news``: what its items become.
         title: For people.
-        json_items: Whether a page's body is itself a JSON array of items (else transform stores the items beside it).
+        json_items: Whether a page's body is itself a JSON array of items (else transform stores the
+            items beside it).
         crosses_network: False for files: such a run may honestly take no time.
         fresh_for_s: Seconds after its timestamp during which an observation counts as fresh.
         resume_within_s: A run that broke off is continued if it began no longer ago than this.
@@ -42,36 +57,11 @@ class SourceSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
-    """One raw answer, or one piece of a large one.
-
-    Attributes:
-        request: What was asked, for people and for the log; never a secret.
-        status: HTTP status; 200 for a file.
-        media_type: As the source says it, or as the connector knows it.
-        body: Verbatim bytes.
-        headers: The few response headers worth keeping, lower-case names.
-        item_count: Items in the body as far as ``fetch`` can tell cheaply; sizes batches only.
-        unchanged_count: Items the source itself says have not changed and did not send again.
-        checkpoint: Where the source goes on once this page and all before it are loaded; JSON.
-    """
-
-    request: str
-    body: bytes
-    media_type: str
-    checkpoint: Mapping[str, Any]
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    item_count: int = 0
-    unchanged_count: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
 class Fetched:
     """The outcome of one request.
 
     Attributes:
-        pages: At least one; may be lazy, so that a large answer is cut without being held in memory.
+        pages: At least one; may be lazy, so that a large answer is cut without being held twice.
         next_cursor: Where the next request begins; None when the source has been read to its end.
     """
 
@@ -81,9 +71,10 @@ class Fetched:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """An HTTP answer with status 200-299 or 304.
+    """An HTTP answer. :meth:`HttpClient.get` returns only those with status 200-299 or 304.
 
     Attributes:
+        url: Where it came from after redirects, without query and credentials.
         headers: Lower-case names.
     """
 
@@ -91,6 +82,12 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+Judge = Callable[[Response], KasparroError | None]
+"""A source's own reading of an answer of *any* status: the error it really is, or None to leave it
+to the general rule. It sees every answer before the budget and the circuit are told, so that a
+``Throttled`` with status 200 freezes the source as a 429 would."""
 
 
 class HttpClient(Protocol):
@@ -102,13 +99,16 @@ class HttpClient(Protocol):
         *,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
+        judge: Judge | None = None,
     ) -> Response:
         """Ask for a page.
 
         Raises:
-            RateLimitedError: 429, or the source is frozen after one.
-            BudgetWaitError: This minute's calls are used up.
+            RateLimitedError: 429, 503 with ``Retry-After``, or what ``judge`` calls so.
+            CircuitOpenError: The source failed too often lately and is left alone.
+            BudgetWaitError: This minute's calls are used up, or the source is frozen after a 429.
             BudgetSpentError: This month's calls are used up.
+            UnavailableError: The budget cannot be asked.
             TransientError: Unreachable, timed out, broken off or 5xx after the short retries.
             PermanentError: Any other status, or a body beyond the size limit.
         """
@@ -120,7 +120,8 @@ class FetchContext:
     """What ``fetch`` may use.
 
     Attributes:
-        checkpoint: Where the last successful run ended; empty on the first run and on a full refresh.
+        checkpoint: Where the last successful run ended; empty on the first run and on a full
+            refresh.
     """
 
     settings: SourceSettings

@@ -21,14 +21,14 @@ def create_database_engine(
     Args:
         url: SQLAlchemy URL with the psycopg2 driver.
         application_name: Shown in ``pg_stat_activity``.
-        statement_timeout_s: The server cancels a longer statement; psycopg2 itself cannot be interrupted.
+        statement_timeout_s: The server cancels a longer statement; psycopg2 cannot be interrupted.
         pool_size: Connections kept; two more may be opened for a moment.
         kwargs: Further arguments of :func:`sqlalchemy.create_engine`.
     """
+    timeout_ms = int(statement_timeout_s * 1000)
     options = (
-        f"-c statement_timeout={int(statement_timeout_s * 1000)} -c lock_timeout={int(statement_timeout_s * 1000)} "
-        f"-c idle_in_transaction_session_timeout={int(statement_timeout_s * 2000)} -c timezone=UTC "
-        "-c jit=off"
+        f"-c statement_timeout={timeout_ms} -c lock_timeout={timeout_ms} "
+        f"-c idle_in_transaction_session_timeout={timeout_ms * 2} -c timezone=UTC -c jit=off"
     )
     connect_args = {
         "connect_timeout": 3,

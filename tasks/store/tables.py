@@ -1,4 +1,4 @@
-"""Every table. Constraints are named by convention; times are ``timestamptz``; money is ``NUMERIC``."""
+"""Every table: constraints named by convention, times ``timestamptz``, money ``NUMERIC``."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -48,8 +48,8 @@ class Base(DeclarativeBase):
         Decimal: Numeric,
         UUID: Uuid,
         bytes: LargeBinary,
-        dict[str, Any]: JSONB,
-        list[Any]: JSONB,
+        dict[str, Any]: JSONB(none_as_null=True),
+        list[Any]: JSONB(none_as_null=True),
     }
 
 
@@ -92,7 +92,8 @@ class Run(Base):
 
     __table_args__ = (
         CheckConstraint(
-            "status in ('queued','running','success','partial','failed','skipped','crashed','cancelled')",
+            "status in ('queued','running','success','partial','failed','skipped',"
+            "'crashed','cancelled')",
             name="status",
         ),
         CheckConstraint(
@@ -119,7 +120,8 @@ class Run(Base):
 class RunPage(Base):
     """A piece of a run's work: ``pending → fetched → transformed → loaded``, or ``failed``.
 
-    ``cursor`` is where its request begins. Pages of one ``batch`` (the number of its first page)
+    ``cursor`` is where its request begins; pages cut from one answer share the request of
+    ``request_page``. Pages of one ``batch`` (the number of its first page)
     go through transform and load together. A claim is (``lease_token``, ``lease_until``): every
     write of the claimant carries the token. ``wake_at`` is when the sweeper sends the page's
     message again if nobody holds it.
@@ -132,6 +134,7 @@ class RunPage(Base):
     )
     page: Mapped[int] = mapped_column(Integer, primary_key=True)
     state: Mapped[str] = mapped_column(server_default="pending")
+    request_page: Mapped[int] = mapped_column(Integer)
     cursor: Mapped[dict[str, Any] | None]
     is_last: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     batch: Mapped[int | None] = mapped_column(Integer)
@@ -145,6 +148,7 @@ class RunPage(Base):
     unchanged: Mapped[int] = mapped_column(Integer, server_default="0")
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    resends: Mapped[int] = mapped_column(Integer, server_default="0")
     lease_token: Mapped[int] = mapped_column(server_default="0")
     lease_until: Mapped[datetime | None]
     lease_holder: Mapped[str | None]
@@ -199,6 +203,7 @@ class RawPage(Base):
     headers: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     body: Mapped[bytes]
     body_sha256: Mapped[bytes]
+    unchanged_count: Mapped[int] = mapped_column(Integer, server_default="0")
     items: Mapped[list[Any] | None]
     ingested_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
@@ -294,7 +299,7 @@ class Asset(Base):
 class AssetLink(Base):
     """Which asset an item of a source is, why we think so, and who decided.
 
-    ``identity_key`` is the normalised symbol and name under which twins of other sources are sought.
+    ``identity_key`` is the normalised symbol and name under which other sources' twins are sought.
     """
 
     __tablename__ = "asset_links"
@@ -512,7 +517,7 @@ class MetricTotal(Base):
 
 
 class DataVersion(Base):
-    """One row per cached thing (``data``, ``runs``, ``news``): raised by every load that changed it."""
+    """One row a topic (``data``, ``runs``, ``news``): raised by every load that changed it."""
 
     __tablename__ = "data_versions"
 

@@ -1,0 +1,90 @@
+"""The one place where the app is put together."""
+
+from flask import Flask, Response
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from service import compression, rest
+from service.dashboard import views as dashboard
+from service.encoding import ExactJsonProvider
+from service.observability import http_metrics, requests
+from service.resources import (
+    assets,
+    docs,
+    etl,
+    health,
+    market,
+    news,
+    operations,
+    root,
+    run_actions,
+    runs,
+    stats,
+)
+from service.version import VERSION
+from tasks.core.logging import get_logger
+from tasks.pipeline.dependencies import Dependencies
+
+BLUEPRINTS = (
+    root.blueprint,
+    health.blueprint,
+    market.blueprint,
+    assets.blueprint,
+    news.blueprint,
+    runs.blueprint,
+    run_actions.blueprint,
+    stats.blueprint,
+    etl.blueprint,
+    operations.blueprint,
+)
+MAX_BODY_BYTES = 64 * 1024
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_log = get_logger(__name__)
+
+
+def create_app(dependencies: Dependencies) -> Flask:
+    """Return the WSGI app over these parts of the engine; nothing is connected yet."""
+    app = Flask("service", static_folder=None)
+    app.json = ExactJsonProvider(app)
+    app.config.from_mapping(
+        API_TITLE="kasparro",
+        API_VERSION=VERSION,
+        OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={"info": {"description": __doc__}},
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_PARTS=1,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    settings = dependencies.settings
+    app.extensions["kasparro"] = rest.Delivery(dependencies, dashboard.page)
+    requests.init_app(app, clock=dependencies.clock, engine=dependencies.engine)
+    http_metrics.init_app(app, dependencies.clock)
+    app.after_request(_add_security_headers)
+    app.after_request(rest.add_rate_limit_headers)
+    compression.init_app(app)
+    _register(app)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    if settings.api_auth == "off":
+        _log.warning("authentication_off", effect="anybody may start runs")
+    return app
+
+
+def _register(app: Flask) -> None:
+    api = rest.Api(app)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    app.register_blueprint(docs.blueprint)
+    app.register_blueprint(dashboard.blueprint)
+    app.extensions["kasparro_document"] = docs.make_document(app)
+
+
+def _add_security_headers(response: Response) -> Response:
+    for name, value in _SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

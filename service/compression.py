@@ -1,0 +1,88 @@
+"""Bodies made smaller when the client can read them: zstd or br if installed, gzip always."""
+
+import gzip
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from typing import Any
+import zlib
+
+from flask import Flask, Response, request
+
+_MIN_BYTES = 500
+_GZIP_LEVEL = 5  # beyond it, each per cent costs more time than the network would
+_COMPRESSIBLE = ("application/json", "application/problem+json", "text/", "application/x-ndjson", "application/javascript", "image/svg")
+
+
+def init_app(app: Flask) -> None:
+    """Compress every body worth it, after all else has been said about the response."""
+    coders = _available()
+
+    @app.after_request
+    def compress(response: Response) -> Response:
+        if not _is_compressible(response):
+            return response
+        response.vary.add("Accept-Encoding")
+        coding = request.accept_encodings.best_match([*coders, "identity"], default="identity")
+        if coding == "identity" or request.accept_encodings[coding] <= 0:
+            return response
+        if response.is_streamed:
+            return _stream(response)
+        body = response.get_data()
+        if len(body) >= _MIN_BYTES and response.status_code not in {204, 206, 304}:
+            response.set_data(coders[coding](body))
+            _mark(response, coding)
+        return response
+
+
+def _is_compressible(response: Response) -> bool:
+    media = response.mimetype or ""
+    return (
+        media.startswith(_COMPRESSIBLE)
+        and media != "text/event-stream"
+        and "Content-Encoding" not in response.headers
+        and request.method != "HEAD"
+        and not response.direct_passthrough
+    )
+
+
+def _mark(response: Response, coding: str) -> None:
+    response.headers["Content-Encoding"] = coding
+    etag, is_weak = response.get_etag()
+    if etag:  # other bytes need another tag; the comparison knows the suffix
+        response.set_etag(f"{etag}-{coding}", weak=is_weak)
+
+
+def _stream(response: Response) -> Response:
+    """Compress an export as it is written, with gzip, the one coding every client reads."""
+    if request.accept_encodings["gzip"] <= 0:
+        return response
+    response.response = _gzip_chunks(response.response)
+    _mark(response, "gzip")
+    return response
+
+
+def _gzip_chunks(chunks: Iterable[Any]) -> Iterator[bytes]:
+    packer = zlib.compressobj(_GZIP_LEVEL, wbits=31)
+    try:
+        for chunk in chunks:
+            if packed := packer.compress(chunk):
+                yield packed
+        yield packer.flush()
+    finally:
+        if close := getattr(chunks, "close", None):
+            close()
+
+
+def _available() -> dict[str, Callable[[bytes], bytes]]:
+    """Return the codings this installation has, best first."""
+    coders: dict[str, Callable[[bytes], bytes]] = {}
+    for coding, module, encode in (
+        ("zstd", "compression.zstd", lambda zstd: lambda body: zstd.compress(body, level=3)),
+        ("br", "brotli", lambda brotli: lambda body: brotli.compress(body, quality=4)),
+    ):
+        try:
+            coders[coding] = encode(import_module(module))
+        except ImportError:
+            continue
+    coders["gzip"] = lambda body: gzip.compress(body, _GZIP_LEVEL, mtime=0)
+    return coders

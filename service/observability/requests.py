@@ -1,0 +1,85 @@
+"""One request as the log and the client see it: its id, its time, its one line in the log."""
+
+import re
+import uuid
+from typing import Any
+
+import structlog
+from flask import Flask, Response, current_app, g, has_request_context, request
+from sqlalchemy import Engine, event
+
+from tasks.core.clock import Clock
+from tasks.core.logging import get_logger
+
+# Nothing else may enter a log line or a header from outside.
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_QUIET = {"/health", "/health/live", "/health/ready", "/metrics"}
+_log = get_logger("service.access")
+
+
+def init_app(app: Flask, *, clock: Clock, engine: Engine) -> None:
+    """Give each request an id and a stopwatch, and log it when it is answered."""
+    app.extensions["kasparro_clock"] = clock
+    app.before_request(_begin)
+    app.after_request(_finish)
+    time_database(engine, clock)
+
+
+def request_id() -> str:
+    """Return the id of the current request."""
+    known: str = g.request_id
+    return known
+
+
+def latency_ms(clock: Clock) -> float:
+    """Return the milliseconds since the current request came in."""
+    return round((clock.monotonic() - g.began_s) * 1000, 3)
+
+
+def time_database(engine: Engine, clock: Clock) -> None:
+    """Add the time of every statement of this engine to the request it is made for."""
+
+    def before(_connection: Any, _cursor: Any, _sql: Any, _params: Any, context: Any, _m: Any) -> None:
+        context._kasparro_began_s = clock.monotonic()  # noqa: SLF001 - SQLAlchemy's own recipe
+
+    def after(_connection: Any, _cursor: Any, _sql: Any, _params: Any, context: Any, _m: Any) -> None:
+        if has_request_context():
+            took_s = clock.monotonic() - context._kasparro_began_s  # noqa: SLF001
+            g.database_s = g.get("database_s", 0.0) + took_s
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+
+
+def _begin() -> None:
+    clock: Clock = _clock()
+    g.began_s = clock.monotonic()
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _finish(response: Response) -> Response:
+    took_ms = latency_ms(_clock())
+    database_ms = round(g.get("database_s", 0.0) * 1000, 3)
+    response.headers["X-Request-ID"] = g.request_id
+    response.headers["Server-Timing"] = f"total;dur={took_ms}, db;dur={database_ms}"
+    level = _log.debug if request.path in _QUIET else _log.info
+    level(
+        "request_answered",
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        duration_ms=took_ms,
+        database_ms=database_ms,
+        bytes=response.calculate_content_length(),
+        actor=g.get("actor"),
+        remote=request.remote_addr,
+    )
+    return response
+
+
+def _clock() -> Clock:
+    clock: Clock = current_app.extensions["kasparro_clock"]
+    return clock

@@ -1,0 +1,65 @@
+"""One asset: its row, what each source observes, and why the published price is what it is."""
+
+from typing import Any
+
+from sqlalchemy import Connection, case, func, select
+
+from service.queries import market
+from tasks.core.errors import NotFoundError
+from tasks.store.tables import Asset, AssetLink, QuoteRow
+
+
+def one(connection: Connection, wire_id: str) -> dict[str, Any]:
+    """Return an asset's row; its id on the wire, its lasting ``TICKER~slug`` and any case will do.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    columns = market.assets({}, None).columns
+    best_first = case((Asset.wire_id == wire_id, 0), (Asset.slug_id == wire_id, 1), else_=2)
+    statement = (
+        select(*(column.label(name) for name, column in columns.items()))
+        .where(Asset.wire_id.in_((wire_id, wire_id.upper())) | (Asset.slug_id == wire_id))
+        .order_by(best_first)
+        .limit(1)
+    )
+    row = None if "\x00" in wire_id else connection.execute(statement).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no asset {wire_id!r}.")
+    return dict(row._mapping)  # noqa: SLF001 - the public name of a row's mapping
+
+
+def observations(connection: Connection, asset_id: int) -> list[dict[str, Any]]:
+    """Return what each source observes of an asset, and how it came to be linked."""
+    statement = (
+        select(
+            QuoteRow.source,
+            QuoteRow.external_id.label("coin_id"),
+            QuoteRow.symbol,
+            QuoteRow.name,
+            QuoteRow.rank,
+            QuoteRow.price_usd,
+            QuoteRow.market_cap_usd,
+            QuoteRow.volume_24h_usd,
+            QuoteRow.percent_change_24h,
+            QuoteRow.observed_at,
+            func.extract("epoch", func.clock_timestamp() - QuoteRow.observed_at).label("age_seconds"),
+            QuoteRow.use,
+            QuoteRow.use_reason,
+            QuoteRow.run_id,
+            QuoteRow.ingested_at,
+            QuoteRow.updated_at,
+            AssetLink.method.label("link_method"),
+            AssetLink.confidence.label("link_confidence"),
+            AssetLink.evidence.label("link_evidence"),
+            AssetLink.decided_by.label("link_decided_by"),
+            AssetLink.status.label("link_status"),
+        )
+        .outerjoin(
+            AssetLink,
+            (AssetLink.source == QuoteRow.source) & (AssetLink.external_id == QuoteRow.external_id),
+        )
+        .where(QuoteRow.asset_id == asset_id)
+        .order_by(QuoteRow.source, QuoteRow.external_id)
+    )
+    return [dict(row._mapping) for row in connection.execute(statement)]  # noqa: SLF001

@@ -1,0 +1,197 @@
+"""A list as SQL: columns, filters and a total order, cut by offset or by position.
+
+A position names the last row given. ``key >= k and (key > k or id > i)`` lets the index on
+(key, id) begin at ``k``, which a plain ``or`` would not. Rows without a key come last, from a
+statement of their own, for the same reason.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    DateTime,
+    FromClause,
+    Integer,
+    Numeric,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
+
+from service.pagination import Position
+
+COUNT_UP_TO = 10_000
+_EXPORT_IDLE_LIMIT = "10min"
+Columns = dict[str, ColumnElement[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """How a list is sorted; no two rows are equal in it.
+
+    Attributes:
+        key: What is sorted by; nulls come last in both directions.
+        row_id: A unique column, which breaks ties.
+        descending: Whether the key falls.
+        id_descending: Whether the row id falls.
+        nullable: Whether the key can be null.
+    """
+
+    key: ColumnElement[Any]
+    row_id: ColumnElement[Any]
+    descending: bool = False
+    id_descending: bool = False
+    nullable: bool = True
+
+    def clauses(self) -> list[ColumnElement[Any]]:
+        """Return the ORDER BY terms."""
+        key = self.key.desc() if self.descending else self.key.asc()
+        return [key.nulls_last() if self.nullable else key, self._by_id()]
+
+    def _by_id(self) -> ColumnElement[Any]:
+        return self.row_id.desc() if self.id_descending else self.row_id.asc()
+
+    def after_key(self, position: Position) -> ColumnElement[bool]:
+        """Return the rows after a position whose key is not null."""
+        key = cast(literal(position.key), self.key.type)
+        beyond = self.key < key if self.descending else self.key > key
+        at_or_beyond = self.key <= key if self.descending else self.key >= key
+        return and_(at_or_beyond, or_(beyond, self.after_id(position)))
+
+    def after_id(self, position: Position) -> ColumnElement[bool]:
+        """Return the rows after a position among those with an equal key."""
+        row_id = cast(literal(position.row_id), self.row_id.type)
+        return self.row_id < row_id if self.id_descending else self.row_id > row_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What a list shows, of which rows, in which order."""
+
+    columns: Columns
+    source: FromClause
+    order: Order
+    where: Sequence[ColumnElement[bool]] = field(default=())
+
+    def only(self, names: Sequence[str]) -> "Listing":
+        """Return the list with these columns, in the list's own order."""
+        return replace(self, columns={n: c for n, c in self.columns.items() if n in names})
+
+    def kinds(self) -> dict[str, str]:
+        """Return what each column holds: ``time`` | ``list`` | ``integer`` | ``decimal`` | ``text``."""
+        return {name: _kind(column) for name, column in self.columns.items()}
+
+    def _select(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        return select(*columns).select_from(self.source).where(*self.where)
+
+    def _rows_as_json(self) -> Select[Any]:
+        row = select(*(_as_json(column).label(name) for name, column in self.columns.items()))
+        lateral = row.correlate(*self.source._from_objects).lateral("r")  # noqa: SLF001
+        body = cast(func.row_to_json(lateral.table_valued()), Text).label("body")
+        key, row_id = cast(self.order.key, Text), cast(self.order.row_id, Text)
+        base = select(body, key.label("key"), row_id.label("row_id"))
+        return base.select_from(self.source.join(lateral, true())).where(*self.where)
+
+    def page(
+        self, connection: Connection, *, limit: int, offset: int = 0, after: Position | None = None
+    ) -> "ListingPage":
+        """Return up to ``limit`` rows as JSON texts, and where the list goes on."""
+        if after is None:
+            statement = self._rows_as_json().order_by(*self.order.clauses())
+            rows = connection.execute(statement.limit(limit + 1).offset(offset)).all()
+        else:
+            rows = self._after(connection, after, limit + 1)
+        given, more = rows[:limit], len(rows) > limit
+        last = Position(key=given[-1].key, row_id=given[-1].row_id) if more else None
+        return ListingPage(bodies=[row.body for row in given], last=last)
+
+    def _after(self, connection: Connection, after: Position, limit: int) -> list[Any]:
+        rows: list[Any] = []
+        ordered = self._rows_as_json().order_by(*self.order.clauses())
+        if after.key is not None:
+            statement = ordered.where(self.order.after_key(after)).limit(limit)
+            rows = list(connection.execute(statement).all())
+        if self.order.nullable and len(rows) < limit:
+            statement = ordered.where(self.order.key.is_(None)).limit(limit - len(rows))
+            if after.key is None:
+                statement = statement.where(self.order.after_id(after))
+            rows += connection.execute(statement).all()
+        return rows
+
+    def count(self, connection: Connection) -> int:
+        """Count every row."""
+        return int(connection.scalar(self._select(func.count())) or 0)
+
+    def total(self, connection: Connection, how: str | None) -> int | None:
+        """Return how many rows the list has.
+
+        Args:
+            connection: To read on.
+            how: ``exact``, ``estimated``, ``none`` (gives None); None for what is fast: exact up
+                to :data:`COUNT_UP_TO` rows, the planner's estimate beyond.
+        """
+        if how == "none":
+            return None
+        if how == "estimated":
+            return self.estimate(connection)
+        return self.count(connection) if how == "exact" else self.count_quickly(connection)
+
+    def count_quickly(self, connection: Connection) -> int:
+        """Count up to :data:`COUNT_UP_TO` rows, and beyond that ask the planner."""
+        some = self._select(literal(1)).limit(COUNT_UP_TO + 1).subquery()
+        counted = int(connection.scalar(select(func.count()).select_from(some)) or 0)
+        return counted if counted <= COUNT_UP_TO else max(counted, self.estimate(connection))
+
+    def estimate(self, connection: Connection) -> int:
+        """Return how many rows the planner expects."""
+        statement = self._select(literal(1))
+        compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
+        plan = connection.exec_driver_sql(
+            f"explain (format json) {compiled}", dict(compiled.construct_params())
+        ).scalar_one()
+        return int(plan[0]["Plan"]["Plan Rows"])
+
+    def stream(self, connection: Connection, *, limit: int | None, offset: int = 0) -> Iterator[Any]:
+        """Yield rows as tuples of values, in order, from a server-side cursor, whatever their number."""
+        connection.exec_driver_sql(
+            f"set local idle_in_transaction_session_timeout = '{_EXPORT_IDLE_LIMIT}'"
+        )
+        statement = self._select(*(c.label(n) for n, c in self.columns.items()))
+        statement = statement.order_by(*self.order.clauses()).limit(limit).offset(offset)
+        streaming = connection.execution_options(stream_results=True, yield_per=1000)
+        yield from streaming.execute(statement)
+
+
+@dataclass(frozen=True)
+class ListingPage:
+    """A part of a list.
+
+    Attributes:
+        bodies: One JSON object as text for each row.
+        last: Where the next page goes on; None if there is none.
+    """
+
+    bodies: list[str]
+    last: Position | None
+
+
+def _as_json(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a time as RFC 3339 text with six decimals and ``Z``, anything else as it is."""
+    if isinstance(column.type, DateTime):
+        return func.to_char(func.timezone("UTC", column), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    return column
+
+
+def _kind(column: ColumnElement[Any]) -> str:
+    kinds = {DateTime: "time", ARRAY: "list", Integer: "integer", Numeric: "decimal"}
+    return next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")

@@ -1,0 +1,182 @@
+"""The market table: the published assets, or one source's own observations in the same shape."""
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Numeric,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    tuple_,
+)
+from sqlalchemy.orm import aliased
+
+from service.queries.listing import Columns, Listing, Order
+from tasks.store.tables import Asset, News, QuoteRow
+
+
+def assets(filters: dict[str, Any], sort: str | None) -> Listing:
+    """Return the list of assets with their consensus values.
+
+    Args:
+        filters: ``ticker``, ``symbol``, ``name``, ``min_price``, ``max_price``, ``start_date``,
+            ``end_date``; others are ignored.
+        sort: A column, ``-`` before it for descending; None for rank, and for a symbol the owner first.
+    """
+    columns = {name: getattr(Asset, name) for name in _VALUES}
+    where = _identity(filters) + _ranges(filters, columns["price_usd"], Asset.updated_at)
+    return Listing(
+        columns=_row(columns, Asset.coin_id, Asset.ticker, Asset.name) | _published(),
+        source=Asset.__table__,
+        order=_order(columns | {"updated_at": Asset.updated_at}, sort, filters),
+        where=where,
+    )
+
+
+def observations(source: str, filters: dict[str, Any], sort: str | None) -> Listing:
+    """Return the latest observation of one source for each asset, in the shape of :func:`assets`."""
+    columns = {name: getattr(QuoteRow, name) for name in _VALUES}
+    newer = aliased(QuoteRow)
+    is_latest = ~exists().where(
+        newer.asset_id == QuoteRow.asset_id,
+        newer.source == QuoteRow.source,
+        tuple_(newer.observed_at, newer.external_id)
+        > tuple_(QuoteRow.observed_at, QuoteRow.external_id),
+    )
+    joined = QuoteRow.__table__.join(Asset.__table__, Asset.asset_id == QuoteRow.asset_id)
+    where = _identity(filters) + _ranges(filters, columns["price_usd"], QuoteRow.updated_at)
+    return Listing(
+        columns=_row(columns, QuoteRow.external_id, QuoteRow.symbol, QuoteRow.name) | _observed(),
+        source=joined,
+        order=_order(columns | {"updated_at": QuoteRow.updated_at}, sort, filters),
+        where=[QuoteRow.source == source, is_latest, *where],
+    )
+
+
+_VALUES = ("rank", "price_usd", "market_cap_usd", "volume_24h_usd", "percent_change_24h")
+
+
+def _row(
+    values: dict[str, Any], coin_id: Any, symbol: Any, name: Any
+) -> Columns:
+    return {
+        "id": Asset.wire_id,
+        "asset_id": Asset.asset_id,
+        "coin_id": coin_id,
+        "ticker": Asset.ticker,
+        "symbol": symbol,
+        "name": name,
+        **values,
+        "price_change_24h_percent": values["percent_change_24h"],
+    }
+
+
+def _published() -> Columns:
+    return {
+        "source": Asset.source,
+        "sources": Asset.sources,
+        "sources_used": Asset.sources_used,
+        "price_spread_pct": Asset.price_spread_pct,
+        "confidence": Asset.confidence,
+        "observed_at": Asset.observed_at,
+        "created_at": Asset.created_at,
+        "ingested_at": Asset.ingested_at,
+        "updated_at": Asset.updated_at,
+    }
+
+
+def _observed() -> Columns:
+    own = func.array_fill(QuoteRow.source, [1], type_=ARRAY(Text))
+    return {
+        "source": QuoteRow.source,
+        "sources": own,
+        "sources_used": case((QuoteRow.use == "used", own), else_=cast([], ARRAY(Text))),
+        "price_spread_pct": cast(null(), Numeric),
+        "confidence": cast(null(), Numeric),
+        "observed_at": QuoteRow.observed_at,
+        "created_at": QuoteRow.created_at,
+        "ingested_at": QuoteRow.ingested_at,
+        "updated_at": QuoteRow.updated_at,
+    }
+
+
+def _identity(filters: dict[str, Any]) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if "ticker" in filters:
+        ticker = filters["ticker"].upper()
+        found.append(and_(Asset.ticker == ticker, Asset.wire_id == Asset.ticker))
+    if "symbol" in filters:
+        found.append(Asset.ticker == filters["symbol"].upper())
+    if "name" in filters:
+        found.append(Asset.name.icontains(filters["name"], autoescape=True))
+    return found
+
+
+def _ranges(filters: dict[str, Any], price: Any, updated_at: Any) -> list[ColumnElement[bool]]:
+    bounds = {
+        "min_price": lambda value: price >= value,
+        "max_price": lambda value: price <= value,
+        "start_date": lambda value: updated_at >= value,
+        "end_date": lambda value: updated_at <= value,
+    }
+    return [bound(filters[name]) for name, bound in bounds.items() if name in filters]
+
+
+def _order(keys: dict[str, Any], sort: str | None, filters: dict[str, Any]) -> Order:
+    name = (sort or "rank").removeprefix("-")
+    key: Any = Asset.ticker if name == "ticker" else keys[name]
+    if sort is None and "symbol" in filters:  # ranks begin at 1, so 0 puts the owner first
+        key = case((Asset.wire_id == Asset.ticker, 0), else_=key)
+    return Order(
+        key=key,
+        row_id=Asset.asset_id,
+        descending=bool(sort) and sort.startswith("-"),
+        nullable=name not in {"ticker", "updated_at"},
+    )
+
+
+def news_as_rows(filters: dict[str, Any]) -> Listing:
+    """Return news entries, newest first, in the shape of the market table with null prices."""
+    nothing: dict[str, Any] = {
+        "rank": cast(null(), Integer),
+        **{name: cast(null(), Numeric) for name in _VALUES[1:]},
+    }
+    empty = cast([], ARRAY(Text))
+    columns: Columns = {
+        "id": func.concat("news~", News.news_id),
+        "asset_id": cast(null(), BigInteger),
+        "coin_id": News.external_id,
+        "ticker": cast(null(), Text),
+        "symbol": cast(null(), Text),
+        "name": News.title,
+        **nothing,
+        "price_change_24h_percent": cast(null(), Numeric),
+        "source": News.source,
+        "sources": func.array_fill(News.source, [1], type_=ARRAY(Text)),
+        "sources_used": empty,
+        "price_spread_pct": cast(null(), Numeric),
+        "confidence": cast(null(), Numeric),
+        "observed_at": News.published_at,
+        "created_at": News.created_at,
+        "ingested_at": News.created_at,
+        "updated_at": News.updated_at,
+        "url": News.url,
+        "summary": News.summary,
+    }
+    where = [News.title.icontains(filters["name"], autoescape=True)] if "name" in filters else []
+    if filters.keys() & {"min_price", "max_price", "ticker", "symbol"}:
+        where.append(literal(value=False))
+    where += _ranges(
+        {k: v for k, v in filters.items() if k.endswith("_date")}, None, News.updated_at
+    )
+    order = Order(key=News.published_at, row_id=News.news_id, descending=True)
+    return Listing(columns=columns, source=News.__table__, order=order, where=where)

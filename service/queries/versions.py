@@ -1,0 +1,27 @@
+"""Which version of the data this is: raised by every transaction that changes a topic."""
+
+from collections.abc import Collection
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from tasks.store.tables import DataVersion, RunEvent
+
+
+def current(connection: Connection, topics: Collection[str]) -> str:
+    """Return a text that changes whenever one of the topics does."""
+    rows = connection.execute(
+        select(DataVersion.topic, DataVersion.version, DataVersion.changed_at)
+        .where(DataVersion.topic.in_(list(topics)))
+        .order_by(DataVersion.topic)
+    ).all()
+    facts: list[Any] = [(topic, version, str(changed_at)) for topic, version, changed_at in rows]
+    if "runs" in topics:  # a run that goes on tells so in its events, not in a version of its own
+        facts.append(connection.scalar(select(func.max(RunEvent.event_id))))
+    return repr(facts)
+
+
+def maintained_rows(connection: Connection, topic: str) -> int | None:
+    """Return the topic's row count as the loads keep it; None if none has yet."""
+    return connection.scalar(select(DataVersion.rows).where(DataVersion.topic == topic))

@@ -1,0 +1,158 @@
+"""``/data/{id}``: one asset, its history, and why its price is what it is."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from flask import Response
+from flask.views import MethodView
+
+from service import formats, pagination, rest
+from service.queries import assets, history
+from service.schemas.assets import AssetDetail, Explanation, History, HistoryQuery
+from tasks.core.errors import InvalidInputError
+
+blueprint = rest.Blueprint("assets", __name__, description="One asset.")
+_LINK = "link_"
+_RAW_GAP_PERIODS = 2
+
+
+@blueprint.route("/data/<path:asset_id>")
+class OneAsset(MethodView):
+    """One asset."""
+
+    @blueprint.requires("read")
+    @blueprint.conditional("data")
+    @blueprint.arguments(rest.NoArguments, location="query")
+    @blueprint.response(200, AssetDetail)
+    def get(self, _query: dict[str, Any], asset_id: str) -> dict[str, Any]:
+        """Show an asset with each source's observation beside the consensus."""
+        with rest.reading() as connection:
+            row = assets.one(connection, asset_id)
+            found = assets.observations(connection, row["asset_id"])
+        return {**row, "observations": found, **rest.about_request()}
+
+
+@blueprint.route("/data/<path:asset_id>/explain")
+class Explained(MethodView):
+    """Why a price is what it is."""
+
+    @blueprint.requires("read")
+    @blueprint.conditional("data")
+    @blueprint.arguments(rest.NoArguments, location="query")
+    @blueprint.response(200, Explanation)
+    def get(self, _query: dict[str, Any], asset_id: str) -> dict[str, Any]:
+        """Show every input of a price: its age, whether it was used, and why it is this asset's."""
+        with rest.reading() as connection:
+            row = assets.one(connection, asset_id)
+            found = assets.observations(connection, row["asset_id"])
+        used = [item["source"] for item in found if item["use"] == "used"]
+        passed_over = [f"{i['source']} is {i['use']}" for i in found if i["use"] != "used"]
+        summary = f"From {len(used)} of {len(found)} observations"
+        return {
+            **row,
+            "summary": "; ".join([f"{summary}: {', '.join(used) or 'none'}", *passed_over]) + ".",
+            "inputs": [{**item, "link": _link(item)} for item in found],
+            **rest.about_request(),
+        }
+
+
+def _link(item: dict[str, Any]) -> dict[str, Any]:
+    return {k.removeprefix(_LINK): v for k, v in item.items() if k.startswith(_LINK)}
+
+
+@blueprint.route("/data/<path:asset_id>/history")
+class PriceHistory(MethodView):
+    """An asset's prices over time."""
+
+    @blueprint.requires("read")
+    @blueprint.conditional("data")
+    @blueprint.arguments(HistoryQuery, location="query")
+    @blueprint.response(200, History)
+    def get(self, query: dict[str, Any], asset_id: str) -> Any:
+        """List prices, oldest first: observations, or open, high, low and close by interval.
+
+        Intervals are given newest `limit` first and then put in order. A gap is an interval
+        without a price, or twice the schedule's period without an observation.
+        """
+        with rest.reading() as connection:
+            row = assets.one(connection, asset_id)
+        filters = {name: query[name] for name in ("start", "end", "source") if name in query}
+        about = {"id": row["id"], "interval": query["interval"]}
+        form = formats.wanted(rest.request)
+        listing = history.points(row["asset_id"], filters)
+        if query["interval"] != "raw":
+            return _candles(row["asset_id"], query, filters, about)
+        if form != "json":
+            return rest.export_list(form, listing, query, "history")
+        bound_to = pagination.fingerprint(f"history {row['asset_id']}", filters)
+        page, facts = rest.read_page(listing, query["paging"], bound_to)
+        points = [msgspec.json.decode(body, type=_Point) for body in page.bodies]
+        moments = [point.observed_at for point in points]
+        return _answer(about, [_fields(p) for p in points], history.gaps(moments, _longest()), facts)
+
+
+class _Point(msgspec.Struct):
+    observed_at: datetime
+    source: str
+    coin_id: str
+    price_usd: Decimal | None
+    market_cap_usd: Decimal | None
+    volume_24h_usd: Decimal | None
+    backfilled: bool
+
+
+def _fields(point: _Point) -> dict[str, Any]:
+    return msgspec.structs.asdict(point)
+
+
+def _longest() -> timedelta:
+    """Return twice the longest period of a schedule."""
+    dependencies = rest.dependencies()
+    now = dependencies.clock.now()
+    schedules = [source.schedule for source in dependencies.settings.sources.values()]
+    periods = [each.following(now) - each.previous(now) for each in schedules]
+    return _RAW_GAP_PERIODS * max(periods)
+
+
+def _candles(
+    asset_id: int, query: dict[str, Any], filters: dict[str, Any], about: dict[str, Any]
+) -> Any:
+    paging, interval = query["paging"], query["interval"]
+    if paging.cursor or paging.offset:
+        raise InvalidInputError("Intervals are cut by start and end.", field="cursor")
+    with rest.reading() as connection:
+        found = history.candles(connection, asset_id, filters, interval, limit=paging.limit)
+    form = formats.wanted(rest.request)
+    if form != "json":
+        return _candles_as_file(form, found)
+    facts = pagination.facts(paging, returned=len(found), total=len(found), next_cursor=None)
+    starts = [candle["start"] for candle in found]
+    return _answer(about, found, history.gaps(starts, history.INTERVALS[interval]), facts)
+
+
+def _candles_as_file(form: str, found: list[dict[str, Any]]) -> Response:
+    kinds = {
+        "start": "time",
+        **dict.fromkeys(("open", "high", "low", "close", "volume_24h_usd"), "decimal"),
+        "points": "integer",
+        "backfilled": "text",
+    }
+    rows = [tuple(candle.values()) for candle in found]
+    return rest.send_export(form, kinds, lambda _connection: iter(rows), "history")
+
+
+def _answer(
+    about: dict[str, Any], points: list[Any], gaps: list[Any], facts: dict[str, Any]
+) -> dict[str, Any]:
+    request = rest.about_request()
+    return {
+        **about,
+        "data": points,
+        "gaps": gaps,
+        "total": facts["total"],
+        **request,
+        "pagination": facts,
+        "meta": request,
+    }

@@ -1,0 +1,79 @@
+"""The document of the API and its two readers, whose scripts come from installed packages."""
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import flask
+from flask import Response, current_app, render_template, request, send_from_directory
+from werkzeug.exceptions import NotFound
+
+from service import encoding
+
+blueprint = flask.Blueprint("docs", __name__, template_folder="templates")
+ASSETS = {
+    "swagger-ui.css": ("flask_swagger_ui", "dist"),
+    "swagger-ui-bundle.js": ("flask_swagger_ui", "dist"),
+    "favicon-32x32.png": ("flask_swagger_ui", "dist"),
+    "redoc.standalone.js": ("flask_openapi3_redoc", "templates/redoc/js"),
+}
+"""File → the package that carries it, and where in it. None of the packages is ever imported."""
+_DAY = "public, max-age=86400"
+# The readers style their own markup and ReDoc starts a worker for its search.
+_READER_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "worker-src 'self' blob:; frame-ancestors 'none'"
+)
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """Serve the document, made once."""
+    document: bytes = current_app.extensions["kasparro_document"]
+    response = Response(document, mimetype="application/json")
+    response.add_etag()
+    response.headers["Cache-Control"] = "no-cache"
+    return response.make_conditional(request)
+
+
+@blueprint.get("/docs")
+def swagger_ui() -> Response:
+    """Show the document with Swagger UI."""
+    return _page("swagger_ui.html")
+
+
+@blueprint.get("/redoc")
+def redoc() -> Response:
+    """Show the document with ReDoc."""
+    return _page("redoc.html")
+
+
+@blueprint.get("/docs/assets/<name>")
+def asset(name: str) -> Response:
+    """Serve one of the readers' files."""
+    if name not in ASSETS:
+        raise NotFound
+    response = send_from_directory(_directory(*ASSETS[name]), name)
+    response.headers["Cache-Control"] = _DAY
+    return response
+
+
+def make_document(app: flask.Flask) -> bytes:
+    """Return the OpenAPI document of an app, as bytes."""
+    api = app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
+    return encoding.encode(api.spec.to_dict())
+
+
+def _page(template: str) -> Response:
+    response = Response(render_template(template), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = _READER_POLICY
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+@cache
+def _directory(package: str, inside: str) -> Path:
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        raise NotFound("The page's scripts are not installed.")
+    return Path(found.origin).parent / inside

@@ -1,0 +1,132 @@
+"""What one can do to a run: watch it, cancel it, try it again."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from flask import Response, current_app, stream_with_context
+from flask.views import MethodView
+
+from service import encoding, rest
+from service.queries import runs
+from service.schemas.runs import Triggered
+from tasks.core.errors import ConflictError
+from tasks.domain.runs import FINAL
+from tasks.pipeline import lifecycle
+from tasks.store import runs as stored_runs
+
+blueprint = rest.Blueprint("run_actions", __name__, description="Watch, cancel and retry runs.")
+_POLL_S = 0.5
+_BEAT_EVERY = 20
+_WATCH_AT_MOST_S = 600.0
+
+
+@blueprint.route("/runs/<uuid:run_id>/events")
+class Events(MethodView):
+    """A run as it goes on."""
+
+    @blueprint.requires("read")
+    @blueprint.arguments(rest.NoArguments, location="query")
+    @blueprint.response(200, {"type": "string"}, content_type="text/event-stream")
+    def get(self, _query: dict[str, Any], run_id: UUID) -> Response:
+        """Send each step of a run as a server-sent event, and at its end the run itself.
+
+        `Last-Event-ID` goes on after an event that was seen.
+        """
+        last = rest.request.headers.get("Last-Event-ID", "0")
+        after = int(last) if last.isascii() and last.isdigit() else 0
+        with rest.reading() as connection:
+            runs.status(connection, run_id)
+        response = Response(
+            stream_with_context(_watch(run_id, after)), content_type="text/event-stream"
+        )
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Accel-Buffering"] = "no"
+        return response
+
+
+@blueprint.route("/runs/<uuid:run_id>/cancel")
+class Cancel(MethodView):
+    """Stop a run."""
+
+    @blueprint.requires("run")
+    @blueprint.response(202, Triggered)
+    @blueprint.alt_response(409, "CONFLICT")
+    def post(self, run_id: UUID) -> Response:
+        """Stop a run at its next page boundary; what is loaded stays."""
+        lifecycle.cancel(rest.dependencies(), run_id)
+        with rest.writing() as session:
+            run = stored_runs.get(session, run_id)
+            rest.audit(session, "run.cancel", str(run_id), {"source": run.source})
+        return _accepted("cancelled", run_id, run.source, "The run was cancelled.")
+
+
+@blueprint.route("/runs/<uuid:run_id>/retry")
+class Retry(MethodView):
+    """Try a run again."""
+
+    @blueprint.requires("run")
+    @blueprint.response(202, Triggered)
+    @blueprint.alt_response(409, "CONFLICT")
+    def post(self, run_id: UUID) -> Response:
+        """Start a child run at the first step that did not finish; fetched pages are used again."""
+        with rest.writing() as session:
+            parent = stored_runs.get(session, run_id)
+            if parent.status not in FINAL:
+                raise ConflictError("The run has not ended.", active_run_id=str(run_id))
+            child = lifecycle.queue_run(
+                rest.dependencies(),
+                session,
+                parent.source,
+                trigger="retry",
+                options=parent.options,
+                parent_run_id=run_id,
+                request_id=rest.request_id(),
+            )
+            rest.audit(session, "run.retry", str(run_id), {"child": str(child.run_id)})
+        lifecycle.announce(rest.dependencies(), [child.run_id])
+        return _accepted("queued", child.run_id, parent.source, "The run is tried again.")
+
+
+def _accepted(status: str, run_id: UUID, source: str, message: str) -> Response:
+    links = {"run": f"/runs/{run_id}", "events": f"/runs/{run_id}/events"}
+    body = {
+        "status": "triggered" if status == "queued" else status,
+        "timestamp": encoding.rfc3339(rest.dependencies().clock.now()),
+        "message": message,
+        "runs": [{"run_id": str(run_id), "source": source, "status": status, "links": links}],
+        "request_id": rest.request_id(),
+    }
+    response = current_app.json.response(Triggered().dump(body))
+    response.status_code = 202
+    response.headers["Location"] = f"/runs/{run_id}"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _watch(run_id: UUID, after: int) -> Iterator[bytes]:
+    clock = rest.dependencies().clock
+    deadline = clock.monotonic() + _WATCH_AT_MOST_S
+    turn = 0
+    while clock.monotonic() < deadline:
+        with rest.reading() as connection:  # the status first: no event can come after a final one
+            status = runs.status(connection, run_id)
+            found = runs.events(connection, run_id, after=after)
+        for event in found:
+            after = event["event_id"]
+            yield _event(event["event"], event, str(after))
+        if status in FINAL:
+            yield _event("end", {"run_id": str(run_id), "status": status})
+            return
+        turn += 1
+        if turn % _BEAT_EVERY == 0:  # proxies close what says nothing
+            yield b": still here\n\n"
+        clock.sleep(_POLL_S)
+
+
+def _event(name: str, body: dict[str, Any], number: str = "") -> bytes:
+    if "at" in body:
+        body = {**body, "at": encoding.rfc3339(body["at"])}
+    lines = [f"id: {number}"] if number else []
+    lines += [f"event: {name}", f"data: {encoding.encode(body).decode()}"]
+    return ("\n".join(lines) + "\n\n").encode()

@@ -1,0 +1,92 @@
+"""Sources and the quarantine on the wire."""
+
+from typing import Any, ClassVar
+
+from marshmallow import fields, pre_load, validate
+
+from service.schemas.base import Answer, Envelope, Exact, Moment, Word
+from service.schemas.paging import Paged, Pagination, RequestMeta
+
+
+class SourceRow(Answer):
+    """One source: how it is set up and how it stands. Never a secret."""
+
+    name = fields.String()
+    title = fields.String()
+    kind = fields.String(metadata={"description": "`quotes` or `news`."})
+    schedule = fields.String(metadata={"example": "0 */6 * * *"})
+    next_run = Moment(allow_none=True, metadata={"description": "Null while it is paused."})
+    paused = fields.Boolean()
+    plan = fields.String()
+    has_key = fields.Boolean()
+    base_url = fields.String()
+    path = fields.String()
+    urls = fields.List(fields.String())
+    rate_per_minute = fields.Integer(allow_none=True)
+    monthly_budget = fields.Integer(allow_none=True)
+    budget_remaining = fields.Dict(allow_none=True)
+    circuit = fields.String()
+    freshness = fields.String()
+    data_age_seconds = Exact(allow_none=True)
+    last_success = Moment(allow_none=True)
+    last_attempt = Moment(allow_none=True)
+    last_attempt_status = fields.String(allow_none=True)
+    checkpoint = fields.Dict()
+    active_run_id = fields.UUID(allow_none=True)
+
+
+class SourceList(Answer):
+    """Every enabled source."""
+
+    request_id = fields.String()
+    sources = fields.List(fields.Nested(SourceRow))
+    timestamp = Moment()
+    api_latency_ms = fields.Float()
+
+
+class RejectionItem(Answer):
+    """An item in quarantine."""
+
+    rejection_id = fields.Integer()
+    source = fields.String()
+    run_id = fields.UUID(allow_none=True)
+    page = fields.Integer()
+    item = fields.Integer()
+    external_id = fields.String(allow_none=True)
+    field = fields.String(metadata={"description": "The vendor's field at fault; `*` for all."})
+    rule = fields.String()
+    reason = fields.String()
+    payload = fields.String(metadata={"description": "The item as the vendor sent it."})
+    state = fields.String()
+    occurrences = fields.Integer()
+    created_at = Moment()
+    updated_at = Moment()
+
+
+class QuarantinePage(Envelope):
+    """A page of the quarantine, newest first."""
+
+    data = fields.List(fields.Nested(RejectionItem))
+    total = fields.Integer(allow_none=True)
+    page = fields.Integer()
+    page_size = fields.Integer()
+    pagination = fields.Nested(Pagination)
+    meta = fields.Nested(RequestMeta)
+
+
+class QuarantineQuery(Paged):
+    """Which rejections are wanted."""
+
+    MAX_LIMIT: ClassVar[int] = 200
+
+    source = Word()
+    run_id = fields.UUID()
+    rule = Word()
+    field = Word()
+    state = fields.String(validate=validate.OneOf(("open", "replayed", "discarded")))
+
+    @pre_load
+    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
+        if data.get("source") == "rss_feed":
+            return {**data, "source": "rss"}
+        return data

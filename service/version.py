@@ -1,0 +1,8 @@
+"""Which version of kasparro this is."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    VERSION = version("kasparro")
+except PackageNotFoundError:  # run from a checkout that is not installed
+    VERSION = "0+checkout"

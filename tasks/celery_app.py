@@ -1,0 +1,65 @@
+"""The Celery application that ``celery -A tasks.celery_app`` finds, and what its processes do."""
+
+from functools import cache
+from typing import Any
+
+import redis
+import structlog
+from celery import signals
+
+from tasks import maintenance, messages, stages
+from tasks.coordination import workers
+from tasks.coordination.redis_client import create_redis_client
+from tasks.core.errors import UnavailableError
+from tasks.core.logging import configure_logging, get_logger
+from tasks.core.settings import load_settings
+
+__all__ = ["app", "maintenance", "stages"]
+
+app = messages.create_app("worker")
+_SWEEP_EVERY_S = 30.0
+_log = get_logger(__name__)
+
+
+@signals.setup_logging.connect
+def _log_our_way(**_: Any) -> None:
+    settings = load_settings()
+    configure_logging(level=settings.log_level, style=settings.log_format)
+
+
+@signals.task_prerun.connect
+def _bind_context(task_id: str, task: Any, args: Any, **_: Any) -> None:
+    names = ("run_id", "page") if isinstance(task, stages.StageTask) else ("source",)
+    structlog.contextvars.bind_contextvars(
+        task_id=task_id, task=task.name, **dict(zip(names, args or (), strict=False))
+    )
+
+
+@signals.task_postrun.connect
+def _clear_context(**_: Any) -> None:
+    structlog.contextvars.clear_contextvars()
+
+
+@signals.worker_ready.connect
+def _sweep_without_beat(sender: Any, **_: Any) -> None:
+    """Ask for a sweep now and then, so that runs go on when beat is dead."""
+    sender.timer.call_repeatedly(_SWEEP_EVERY_S, _ask_for_sweep)
+
+
+def _ask_for_sweep() -> None:
+    app.send_task(
+        messages.SWEEP, queue="maintenance", expires=_SWEEP_EVERY_S, ignore_result=True, retry=False
+    )
+
+
+@signals.heartbeat_sent.connect
+def _be_seen(sender: Any, **_: Any) -> None:
+    try:
+        workers.mark_seen(_redis(), sender.eventer.hostname)
+    except UnavailableError as error:
+        _log.warning("worker_not_marked_seen", reason=str(error))
+
+
+@cache
+def _redis() -> redis.Redis:
+    return create_redis_client(load_settings().redis_url)

@@ -1,0 +1,1 @@
+"""What processes share through Redis: budgets, circuits, and the mended broker transport."""

@@ -1,0 +1,44 @@
+"""Which process this is, and whether another one of this machine is gone."""
+
+import os
+import socket
+from pathlib import Path
+
+
+def identity(pid: int | None = None) -> str:
+    """Return ``host:pid:start`` of a process, else of this one; unique while the machine runs."""
+    pid = pid or os.getpid()
+    return f"{socket.gethostname()}:{pid}:{_started(pid)}"
+
+
+def is_gone(holder: str) -> bool:
+    """Tell whether ``holder`` was a process of this machine that has ended.
+
+    A process of another machine is never known to be gone: its lease has to run out.
+    """
+    host, pid, started = holder.rsplit(":", 2)
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    return _started(int(pid)) != started
+
+
+def _started(pid: int) -> str:
+    """Return the start time in clock ticks since boot; without ``/proc``, whether the pid lives."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return _lives(pid)
+    state, started = (fields := text.rpartition(")")[2].split())[0], fields[19]
+    return "" if state == "Z" else started
+
+
+def _lives(pid: int) -> str:
+    if Path("/proc/self").exists():
+        return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        return "unknown"
+    return "unknown"

@@ -1,0 +1,167 @@
+"""How runs begin and end."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from tasks.core.errors import ConflictError, KasparroError, UnavailableError
+from tasks.core.logging import get_logger
+from tasks.domain.runs import RunStatus
+from tasks.pipeline.dependencies import Dependencies
+from tasks.store import (
+    checkpoints,
+    database,
+    events,
+    pages,
+    resuming,
+    runs,
+    staging,
+    totals,
+    versions,
+)
+from tasks.store.tables import Run
+
+_log = get_logger(__name__)
+
+
+def queue_run(
+    dependencies: Dependencies,
+    session: Session,
+    source: str,
+    *,
+    trigger: str,
+    options: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> Run:
+    """Insert a queued run and the page it begins with, in the caller's transaction.
+
+    A run that broke off not long ago is taken up where it stopped, unless a full refresh is asked
+    for. Call :func:`announce` after the commit.
+
+    Args:
+        dependencies: Of this process.
+        session: Of the caller's transaction.
+        source: Name of an enabled source.
+        trigger: ``schedule`` | ``api`` | ``cli`` | ``retry`` | ``backfill`` | ``replay``.
+        options: ``full_refresh``, ``dry_run``, ``reason``.
+        values: ``slot``, ``parent_run_id``, ``request_id``.
+
+    Raises:
+        NotFoundError: If there is no such source.
+        ConflictError: If it has an active run (``active_run_id`` in the context), or the slot has
+            had its run.
+    """
+    spec = dependencies.connector(source).spec
+    options = dict(options or {})
+    before = checkpoints.get(session, source)
+    run = runs.add(
+        session,
+        source,
+        {"trigger": trigger, "options": options, "checkpoint_before": before, **values},
+    )
+    if run is None:
+        raise _refusal(session, source)
+    events.add(session, run.run_id, "run_queued", detail={"trigger": trigger})
+    since = database.now(session) - timedelta(seconds=spec.resume_within_s)
+    broken = (
+        None if options.get("full_refresh") else runs.unfinished_before(session, run, since=since)
+    )
+    if broken is None or not resuming.take_up(session, broken.run_id, run.run_id):
+        pages.add_pending(session, run.run_id, 1, None)
+    else:
+        run.resumed_run_id = broken.run_id
+        events.add(session, run.run_id, "run_resumed", detail={"from": str(broken.run_id)})
+    versions.bump(session, "runs", added_rows=1)
+    session.flush()
+    return run
+
+
+def _refusal(session: Session, source: str) -> ConflictError:
+    active = runs.active(session, source)
+    if active is None:
+        return ConflictError(f"The source {source!r} has had its run of this slot.")
+    return ConflictError(
+        f"The source {source!r} has an active run, {active.run_id}.",
+        active_run_id=str(active.run_id),
+        source=source,
+    )
+
+
+def announce(dependencies: Dependencies, run_ids: Iterable[UUID]) -> bool:
+    """Send the first messages of runs that are committed.
+
+    Returns:
+        False if the broker cannot be reached: the runs stay queued and the sweeper sends later.
+    """
+    for run_id in run_ids:
+        with dependencies.transaction() as session:
+            due = pages.due(session, run_id)
+        try:
+            for item in due:
+                dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)
+        except UnavailableError as error:
+            _log.warning("run_not_announced", run_id=str(run_id), reason=str(error))
+            return False
+    return True
+
+
+def start_due_run(dependencies: Dependencies, source: str) -> UUID | None:
+    """Start the run of the source's newest slot, once, whatever the number of ticks and beats."""
+    schedule = dependencies.settings.sources[source].schedule
+    slot = schedule.previous(dependencies.clock.now())
+    with dependencies.transaction() as session:
+        if checkpoints.is_paused(session, source):
+            return None
+        try:
+            run_id = queue_run(dependencies, session, source, trigger="schedule", slot=slot).run_id
+        except ConflictError as conflict:
+            _log.info("slot_passed_over", source=source, slot=str(slot), reason=str(conflict))
+            return None
+    announce(dependencies, [run_id])
+    return run_id
+
+
+def end(
+    session: Session,
+    run: Run,
+    status: RunStatus,
+    *,
+    error: KasparroError | None = None,
+    **values: Any,
+) -> bool:
+    """Give a run its final state and all that follows from it, in the caller's transaction.
+
+    Returns:
+        False if it was final already.
+    """
+    if error is not None:
+        values |= {"error_code": type(error).__name__, "error_message": str(error)}
+    if not runs.finish(session, run.run_id, status, **values):
+        return False
+    session.refresh(run)
+    staging.discard(session, run.run_id)
+    checkpoints.note_attempt(session, run.source, status)
+    events.add(session, run.run_id, f"run_{status}", detail={"message": run.error_message})
+    totals.add(session, "etl_runs_total", source=run.source, status=status)
+    totals.add(session, "etl_records_processed_total", run.records_processed, source=run.source)
+    if run.started_at is not None and run.finished_at is not None:
+        seconds = (run.finished_at - run.started_at).total_seconds()
+        totals.observe(session, "etl_run_duration_seconds", seconds, source=run.source)
+    versions.bump(session, "runs")
+    return True
+
+
+def cancel(dependencies: Dependencies, run_id: UUID) -> None:
+    """Stop a run at its page boundary: loaded pages stay, the page in work rolls back.
+
+    Raises:
+        NotFoundError: If there is no such run.
+        ConflictError: If it is finished.
+    """
+    with dependencies.transaction() as session:
+        run = runs.get(session, run_id, lock=True)
+        runs.require_transition(run, RunStatus.CANCELLED)
+        end(session, run, RunStatus.CANCELLED)

@@ -1,0 +1,95 @@
+"""Load: staged records to what is served, the checkpoint included, in one transaction."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from tasks.domain.retries import Again
+from tasks.domain.runs import PageState, Stage, completed_status
+from tasks.pipeline import lifecycle
+from tasks.pipeline.attempts import Message, attempt, note_finished
+from tasks.pipeline.dependencies import Dependencies
+from tasks.store import (
+    checkpoints,
+    consensus,
+    database,
+    linking,
+    news,
+    pages,
+    quotes,
+    runs,
+    staging,
+    versions,
+)
+from tasks.store.consensus import SourcePolicy
+from tasks.store.pages import Claim
+from tasks.store.tables import Run, RunPage
+
+
+def load(dependencies: Dependencies, run_id: UUID, batch: int) -> Again | None:
+    """Load the staged records of a batch; the run's last one completes the run.
+
+    Returns:
+        When to try again, as :func:`tasks.pipeline.attempts.attempt`.
+    """
+    return attempt(dependencies, Stage.LOAD, run_id, batch, _work)
+
+
+def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Message]:
+    kind = dependencies.connector(run.source).spec.kind
+    with dependencies.transaction() as session:
+        rows = pages.hold(session, claim)
+        if not run.options.get("dry_run"):
+            if kind == "news":
+                _load_news(session, run, claim.pages)
+            else:
+                _load_quotes(dependencies, session, run, claim.pages)
+        staging.clear(session, kind, run.run_id, claim.pages)
+        moment = database.now(session)
+        for row in rows:
+            pages.advance(row, PageState.LOADED, moment)
+        note_finished(session, run, claim, {"records": sum(row.records for row in rows)})
+        held = runs.count_loaded(session, run, rows)
+        if rows[-1].is_last:
+            _complete(session, held, rows[-1])
+        following = pages.next_transformed(session, run.run_id)
+    return [] if following is None else [Message(Stage.LOAD, following)]
+
+
+def _load_quotes(
+    dependencies: Dependencies, session: Session, run: Run, numbers: Sequence[int]
+) -> None:
+    linking.link_staged(session, source=run.source, run_id=run.run_id, pages=numbers)
+    quotes.append_history(session, run.source, run.run_id, numbers)
+    quotes.upsert(session, run.source, run.run_id, numbers)
+    touched = quotes.touched_assets(session, run.source, run.run_id, numbers)
+    if touched:
+        consensus.refresh(session, asset_ids=touched, policies=policies(dependencies))
+        versions.bump(session, "data")
+
+
+def policies(dependencies: Dependencies) -> dict[str, SourcePolicy]:
+    """Return how long each source's observations count as fresh, and which source goes first."""
+    return {
+        name: SourcePolicy(
+            fresh_for_s=connector.spec.fresh_for_s, precedence=connector.spec.precedence
+        )
+        for name, connector in dependencies.connectors.items()
+        if connector.spec.kind == "quotes"
+    }
+
+
+def _load_news(session: Session, run: Run, numbers: Sequence[int]) -> None:
+    added = news.upsert(session, run.source, run.run_id, numbers)
+    versions.bump(session, "news", added_rows=added)
+
+
+def _complete(session: Session, run: Run, last: RunPage) -> None:
+    """End the run; loads keep the order of pages, so its last page is loaded after all others."""
+    status = completed_status(rejected=run.records_failed)
+    checkpoint = run.checkpoint_before or {}
+    if not run.options.get("dry_run"):
+        checkpoint = last.checkpoint or {}
+        checkpoints.move(session, run.source, checkpoint, run_id=run.run_id)
+    lifecycle.end(session, run, status, checkpoint_after=checkpoint)

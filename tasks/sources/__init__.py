@@ -1,0 +1,1 @@
+"""Connectors: one source each, fetch apart from meaning."""

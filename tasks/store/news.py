@@ -1,0 +1,43 @@
+"""Feed entries: one row an entry, updated when its text changes upstream."""
+
+import hashlib
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+_DIGESTS = text(
+    "select external_id, digest from news where source = :source and guid_hash = any(:hashes)"
+)
+_UPSERT = text(
+    """
+    insert into news as n (source, external_id, guid_hash, feed, title, url, summary, author,
+      published_at, digest, run_id)
+    select distinct on (s.external_id) :source, s.external_id,
+      sha256(convert_to(s.external_id, 'UTF8')), s.feed, s.title, s.url, s.summary, s.author,
+      s.published_at, s.digest, s.run_id
+    from staged_news s where s.run_id = :run_id and s.page = any(:pages)
+    order by s.external_id, s.page desc, s.item desc
+    on conflict (source, guid_hash) do update set
+      feed = excluded.feed, title = excluded.title, url = excluded.url,
+      summary = excluded.summary, author = excluded.author,
+      published_at = coalesce(excluded.published_at, n.published_at),
+      digest = excluded.digest, run_id = excluded.run_id, updated_at = now()
+    where excluded.digest is distinct from n.digest
+    returning (xmax = 0) as is_new
+    """
+)
+
+
+def digests(session: Session, source: str, ids: Sequence[str]) -> dict[str, bytes]:
+    """Return the digest of each of these entries that is known."""
+    hashes = [hashlib.sha256(external_id.encode()).digest() for external_id in ids]
+    rows = session.execute(_DIGESTS, {"source": source, "hashes": hashes})
+    return {external_id: bytes(digest) for external_id, digest in rows}
+
+
+def upsert(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> int:
+    """Insert or update the staged entries and return how many are new."""
+    rows = session.execute(_UPSERT, {"source": source, "run_id": run_id, "pages": list(pages)})
+    return sum(row.is_new for row in rows)

@@ -1,0 +1,275 @@
+"""Rows of ``run_pages``: claims with a rising token, and what each stage leaves behind."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+from sqlalchemy import and_, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from tasks.core import processes
+from tasks.core.errors import LostClaimError
+from tasks.domain.batches import OpenPage
+from tasks.domain.runs import ACTIVE, PageState, Stage
+from tasks.store import database
+from tasks.store.tables import Run, RunPage
+
+RESEND_AFTER = timedelta(seconds=20)
+"""How long a message that was sent may rest before the sweeper sends it again."""
+
+
+class Claim(NamedTuple):
+    """The right to work on some pages of a run until the lease ends.
+
+    Attributes:
+        pages: Page numbers, ascending.
+        tokens: The lease token of each page; every write of the claimant carries it.
+        attempt: Counted from 1 within the stage.
+        failures: How often the stage has failed on these pages so far.
+    """
+
+    run_id: UUID
+    stage: Stage
+    pages: tuple[int, ...]
+    tokens: tuple[int, ...]
+    attempt: int
+    failures: int
+    claimed_at: datetime
+
+    @property
+    def first(self) -> int:
+        """Return the number by which events name the pages."""
+        return self.pages[0]
+
+
+def add_pending(session: Session, run_id: UUID, page: int, cursor: dict[str, Any] | None) -> None:
+    """Note where the run's next request begins."""
+    session.execute(
+        insert(RunPage).values(
+            run_id=run_id,
+            page=page,
+            request_page=page,
+            cursor=cursor,
+            wake_at=func.clock_timestamp() + RESEND_AFTER,
+        )
+    )
+
+
+def claim(session: Session, run_id: UUID, stage: Stage, *, page: int, lease_s: int) -> Claim | None:
+    """Claim a page (fetch) or the batch that ``page`` names (transform, load).
+
+    Returns:
+        None when there is nothing to do: done already, held by another process, or the run is
+        not active any more. A holder of this machine that has ended holds nothing. Loads keep
+        the order of pages: a batch behind one that is not loaded waits for it.
+    """
+    key = RunPage.page if stage is Stage.FETCH else RunPage.batch
+    is_active = exists().where(Run.run_id == RunPage.run_id, Run.status.in_(ACTIVE))
+    rows = session.scalars(
+        select(RunPage)
+        .where(RunPage.run_id == run_id, key == page, RunPage.state == stage.takes, is_active)
+        .order_by(RunPage.page)
+        .with_for_update(skip_locked=True)
+    ).all()
+    now = database.now(session)
+    if not rows or any(_is_held(row, now) for row in rows):
+        return None
+    if stage is Stage.LOAD and _is_behind(session, rows[0]):
+        return None
+    for row in rows:
+        row.lease_token += 1
+        row.lease_holder = processes.identity()
+        row.attempts += 1
+        row.resends = 0
+        row.lease_until = row.wake_at = now + timedelta(seconds=lease_s)
+    session.flush()
+    return Claim(
+        run_id,
+        stage,
+        tuple(row.page for row in rows),
+        tuple(row.lease_token for row in rows),
+        attempt=rows[0].attempts,
+        failures=max(row.failures for row in rows),
+        claimed_at=now,
+    )
+
+
+def _is_held(row: RunPage, now: datetime) -> bool:
+    if row.lease_until is None or row.lease_until < now:
+        return False
+    return not processes.is_gone(row.lease_holder or "")
+
+
+def hold(session: Session, claim: Claim) -> list[RunPage]:
+    """Lock the claimed pages for the transaction that completes the stage.
+
+    Raises:
+        LostClaimError: If another process has taken one of them, or the stage is done.
+    """
+    rows = session.scalars(
+        select(RunPage)
+        .where(RunPage.run_id == claim.run_id, RunPage.page.in_(claim.pages))
+        .order_by(RunPage.page)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    tokens = tuple(row.lease_token for row in rows)
+    if tokens != claim.tokens or any(row.state != claim.stage.takes for row in rows):
+        raise LostClaimError(run_id=str(claim.run_id), page=claim.first)
+    return list(rows)
+
+
+def advance(row: RunPage, after: PageState, moment: datetime) -> None:
+    """Complete a stage on a held page: the claim ends, attempts count anew."""
+    row.state = after
+    row.attempts = row.failures = 0
+    row.lease_until = row.lease_holder = row.error = None
+    row.wake_at = moment + RESEND_AFTER
+    setattr(row, f"{after}_at", moment)
+
+
+def release(
+    session: Session, claim: Claim, *, delay_s: float, error: str | None, counts: bool
+) -> bool:
+    """Give a claim back, to be taken up again after ``delay_s``; False if it was lost meanwhile."""
+    released = session.scalars(
+        update(RunPage)
+        .where(_is_claimed(claim))
+        .values(
+            lease_until=None,
+            lease_holder=None,
+            error=error,
+            attempts=RunPage.attempts - (0 if counts else 1),
+            failures=RunPage.failures + (1 if counts else 0),
+            wake_at=func.clock_timestamp() + timedelta(seconds=delay_s) + RESEND_AFTER,
+        )
+        .returning(RunPage.page)
+    ).all()
+    return bool(released)
+
+
+def mark_failed(session: Session, claim: Claim, error: str) -> None:
+    """Mark claimed pages as those on which the run broke off."""
+    session.execute(
+        update(RunPage)
+        .where(_is_claimed(claim))
+        .values(state=PageState.FAILED, error=error, lease_until=None, lease_holder=None)
+    )
+
+
+def _is_claimed(claim: Claim) -> Any:
+    return and_(
+        RunPage.run_id == claim.run_id,
+        RunPage.state == claim.stage.takes,
+        or_(
+            *(
+                and_(RunPage.page == page, RunPage.lease_token == token)
+                for page, token in zip(claim.pages, claim.tokens, strict=True)
+            )
+        ),
+    )
+
+
+def waiting(session: Session, run_id: UUID) -> list[OpenPage]:
+    """Return the fetched pages that are in no batch yet, in order."""
+    rows = session.execute(
+        select(RunPage.page, RunPage.items, RunPage.fetched_at)
+        .where(
+            RunPage.run_id == run_id, RunPage.state == PageState.FETCHED, RunPage.batch.is_(None)
+        )
+        .order_by(RunPage.page)
+    )
+    return [OpenPage(page, items, cast("datetime", at)) for page, items, at in rows]
+
+
+def put_in_batches(session: Session, run_id: UUID, batches: Sequence[Sequence[int]]) -> None:
+    """Name each batch after its first page."""
+    for pages in batches:
+        session.execute(
+            update(RunPage)
+            .where(RunPage.run_id == run_id, RunPage.page.in_(pages))
+            .values(batch=pages[0])
+        )
+
+
+def _is_behind(session: Session, row: RunPage) -> bool:
+    earlier = exists().where(
+        RunPage.run_id == row.run_id,
+        RunPage.page < row.page,
+        RunPage.state != PageState.LOADED,
+    )
+    return bool(session.scalar(select(earlier)))
+
+
+class Due(NamedTuple):
+    """A stage that nobody works on and whose message may be lost."""
+
+    run_id: UUID
+    source: str
+    stage: Stage
+    page: int
+    attempts: int
+
+
+def due(session: Session, run_id: UUID | None = None) -> list[Due]:
+    """Return what nobody holds and should have been taken up by now, locked for this transaction.
+
+    Args:
+        session: Of the caller's transaction; rows that another one works on are passed over.
+        run_id: Only this run, whether or not its time has come.
+    """
+    conditions = [
+        Run.status.in_(ACTIVE),
+        RunPage.state.in_([stage.takes for stage in Stage]),
+        or_(RunPage.state == PageState.PENDING, RunPage.batch.is_not(None)),
+        or_(RunPage.lease_until.is_(None), RunPage.lease_until < func.clock_timestamp()),
+    ]
+    if run_id is None:
+        conditions.append(RunPage.wake_at <= func.clock_timestamp())
+    else:
+        conditions.append(RunPage.run_id == run_id)
+    rows = session.execute(
+        select(RunPage, Run.source)
+        .join(Run, Run.run_id == RunPage.run_id)
+        .where(*conditions)
+        .order_by(RunPage.run_id, RunPage.page)
+        .with_for_update(skip_locked=True, of=RunPage)
+    ).all()
+    found: dict[tuple[UUID, Stage, int], Due] = {}
+    for row, source in rows:
+        stage = next(stage for stage in Stage if stage.takes == row.state)
+        page = row.page if stage is Stage.FETCH or row.batch is None else row.batch
+        found.setdefault(
+            (row.run_id, stage, page), Due(row.run_id, source, stage, page, row.attempts)
+        )
+        row.wake_at = func.clock_timestamp() + RESEND_AFTER * 2 ** min(row.resends, 5)
+        row.resends += 1
+    session.flush()
+    return list(found.values())
+
+
+def next_transformed(session: Session, run_id: UUID) -> int | None:
+    """Return the batch that can be loaded now: the first of the run that is not loaded yet."""
+    first = session.execute(
+        select(RunPage.state, RunPage.batch)
+        .where(RunPage.run_id == run_id, RunPage.state != PageState.LOADED)
+        .order_by(RunPage.page)
+        .limit(1)
+    ).one_or_none()
+    return first.batch if first is not None and first.state == PageState.TRANSFORMED else None
+
+
+def crashed(session: Session, *, max_attempts: int) -> list[tuple[UUID, int]]:
+    """Return (run, page) of active runs where claim after claim ran out without an end."""
+    rows = session.execute(
+        select(RunPage.run_id, func.min(RunPage.page))
+        .join(Run, Run.run_id == RunPage.run_id)
+        .where(
+            Run.status.in_(ACTIVE),
+            RunPage.attempts - RunPage.failures >= max_attempts,
+            RunPage.lease_until < func.clock_timestamp(),
+        )
+        .group_by(RunPage.run_id)
+    )
+    return [(run_id, page) for run_id, page in rows]

@@ -1,0 +1,67 @@
+"""Records between transform and load: written by COPY, read by one statement, then removed."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from tasks.domain.records import NewsEntry, Quote, Record
+from tasks.store.tables import StagedNews, StagedQuote
+
+Kind = Literal["quotes", "news"]
+_FIELDS = {"quotes": Quote._fields, "news": NewsEntry._fields}
+_TABLES: dict[str, type[StagedQuote | StagedNews]] = {"quotes": StagedQuote, "news": StagedNews}
+
+
+class Staged(NamedTuple):
+    """A record on its way: ``item`` is its place in the page, ``digest`` of the item's bytes."""
+
+    item: int
+    digest: bytes
+    record: Record
+
+
+def stage(session: Session, kind: str, run_id: UUID, page: int, staged: Iterable[Staged]) -> int:
+    """Put a page's records in staging, in place of what an earlier attempt left there.
+
+    Args:
+        session: Of the transform's transaction.
+        kind: ``quotes`` or ``news``.
+        run_id: The run.
+        page: The page.
+        staged: Records without control characters; see :mod:`tasks.domain.quality`.
+
+    Returns:
+        How many records were staged.
+    """
+    table = _TABLES[kind]
+    session.execute(delete(table).where(table.run_id == run_id, table.page == page))
+    buffer = io.StringIO()
+    prefix = (str(run_id), page)
+    csv.writer(buffer).writerows(
+        (*prefix, entry.item, f"\\x{entry.digest.hex()}", *entry.record) for entry in staged
+    )
+    buffer.seek(0)
+    columns = ", ".join(("run_id", "page", "item", "digest", *_FIELDS[kind]))
+    with closing(session.connection().connection.cursor()) as cursor:
+        cursor.copy_expert(
+            f"copy {table.__tablename__} ({columns}) from stdin with (format csv)", buffer
+        )
+        return int(cursor.rowcount)
+
+
+def clear(session: Session, kind: str, run_id: UUID, pages: Sequence[int]) -> None:
+    """Remove loaded pages from staging."""
+    table = _TABLES[kind]
+    session.execute(delete(table).where(table.run_id == run_id, table.page.in_(pages)))
+
+
+def discard(session: Session, run_id: UUID) -> None:
+    """Remove whatever a run left in staging."""
+    for table in _TABLES.values():
+        session.execute(delete(table).where(table.run_id == run_id))
