@@ -31,7 +31,8 @@ class Caller:
     """Who made a request.
 
     Attributes:
-        actor: Stable name for the audit log and the rate limit: ``key:<id>``, ``scheduler`` or ``anonymous``.
+        actor: Name for the audit log and the rate limit: ``key:<id>``, ``scheduler`` or
+            ``anonymous``.
         scopes: What they may do.
         rate_per_minute: Their own limit; None for the general one.
     """
@@ -107,7 +108,11 @@ def rotate_key(session: Session, key_id: str, *, old_valid_until: datetime) -> s
     """
     old = _require(session, key_id)
     fresh = create_key(
-        session, old.name, old.scopes, expires_at=old.expires_at, rate_per_minute=old.rate_per_minute
+        session,
+        old.name,
+        old.scopes,
+        expires_at=old.expires_at,
+        rate_per_minute=old.rate_per_minute,
     )
     old.expires_at = min(filter(None, (old.expires_at, old_valid_until)))
     return fresh
@@ -179,9 +184,7 @@ def anonymous(api_auth: str) -> Caller:
 
 def unauthorized(sentence: str) -> Unauthorized:
     """Return the 401 that says how to present a key."""
-    return Unauthorized(
-        sentence, www_authenticate=WWWAuthenticate("bearer", {"realm": "kasparro"})
-    )
+    return Unauthorized(sentence, www_authenticate=WWWAuthenticate("bearer", {"realm": "kasparro"}))
 
 
 def authorise(caller: Caller, scope: str, *, api_auth: str) -> None:

@@ -1,16 +1,24 @@
 """Bodies made smaller when the client can read them: zstd or br if installed, gzip always."""
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib import import_module
 from typing import Any
-import zlib
 
 from flask import Flask, Response, request
 
 _MIN_BYTES = 500
 _GZIP_LEVEL = 5  # beyond it, each per cent costs more time than the network would
-_COMPRESSIBLE = ("application/json", "application/problem+json", "text/", "application/x-ndjson", "application/javascript", "image/svg")
+_COMPRESSIBLE = (
+    "application/json",
+    "application/problem+json",
+    "text/",
+    "application/x-ndjson",
+    "application/javascript",
+    "image/svg",
+)
 
 
 def init_app(app: Flask) -> None:
@@ -49,7 +57,7 @@ def _mark(response: Response, coding: str) -> None:
     response.headers["Content-Encoding"] = coding
     etag, is_weak = response.get_etag()
     if etag:  # other bytes need another tag; the comparison knows the suffix
-        response.set_etag(f"{etag}-{coding}", weak=is_weak)
+        response.set_etag(f"{etag}-{coding}", weak=bool(is_weak))
 
 
 def _stream(response: Response) -> Response:
@@ -76,13 +84,13 @@ def _gzip_chunks(chunks: Iterable[Any]) -> Iterator[bytes]:
 def _available() -> dict[str, Callable[[bytes], bytes]]:
     """Return the codings this installation has, best first."""
     coders: dict[str, Callable[[bytes], bytes]] = {}
-    for coding, module, encode in (
-        ("zstd", "compression.zstd", lambda zstd: lambda body: zstd.compress(body, level=3)),
-        ("br", "brotli", lambda brotli: lambda body: brotli.compress(body, quality=4)),
+    for coding, module, arguments in (
+        ("zstd", "compression.zstd", {"level": 3}),  # in the standard library from Python 3.14 on
+        ("br", "brotli", {"quality": 4}),
     ):
         try:
-            coders[coding] = encode(import_module(module))
+            coders[coding] = partial(import_module(module).compress, **arguments)
         except ImportError:
             continue
-    coders["gzip"] = lambda body: gzip.compress(body, _GZIP_LEVEL, mtime=0)
+    coders["gzip"] = partial(gzip.compress, compresslevel=_GZIP_LEVEL, mtime=0)
     return coders

@@ -40,7 +40,7 @@ class ExactJsonProvider(JSONProvider):
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Wrap the value in a response."""
         body = encode(self._prepare_response_obj(args, kwargs))
-        return self._app.response_class(body, mimetype="application/json")
+        return Response(body, mimetype="application/json")
 
 
 def _refuse_constant(name: str) -> Any:

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
 
 from service import encoding
 from tasks.core.errors import (
@@ -39,8 +40,8 @@ _PASSING_SQLSTATES = {"08", "40", "53", "55", "57"}
 
 _SENTENCES = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong on our side; the log knows the request id.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "A server kasparro depends on did not answer; try again shortly.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here; the log knows the request id.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "A server kasparro needs did not answer; try again shortly.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The request has values that are not valid.",
 }
 
@@ -94,7 +95,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(RedisError, _from_outage)
 
 
-def from_http(error: HTTPException) -> Response:
+def from_http(error: HTTPException) -> BaseResponse:
     """Translate an HTTP exception, keeping ``Allow``, ``Retry-After`` and ``WWW-Authenticate``."""
     if error.code is None or error.response is not None:
         return error.get_response()  # a redirect, or a response raised as it is

@@ -1,4 +1,4 @@
-"""The same rows as JSON, CSV, NDJSON or Parquet: which one a request wants, and how each is written."""
+"""The same rows as JSON, CSV, NDJSON or Parquet: which one is wanted, how each is written."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ Row = Sequence[Any]
 
 
 def wanted(request: Request) -> str:
-    """Return the format a request asks for: ``format=`` before ``Accept``, JSON if it names neither.
+    """Return the format a request asks for: ``format=`` first, then ``Accept``, else JSON.
 
     An unknown ``format=`` is left to the validation of the arguments.
 
@@ -96,7 +96,9 @@ def _csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
 
 def _ndjson(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
     for chunk in _chunks(rows):
-        lines = (encoding.encode(dict(zip(columns, map(_plain, row), strict=True))) for row in chunk)
+        lines = (
+            encoding.encode(dict(zip(columns, map(_plain, row), strict=True))) for row in chunk
+        )
         yield b"\n".join(lines) + b"\n"
 
 

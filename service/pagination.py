@@ -76,15 +76,15 @@ def decode_cursor(text: str, bound_to: str) -> Position:
     """
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        digest, body = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
-        if digest != _digest(body, bound_to):
-            raise ValueError(text)
-        key, row_id, walk, offset = json.loads(body)
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, binascii.Error):
+        raw = b""
+    digest, body = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
+    if digest != _digest(body, bound_to):
         raise InvalidInputError(
             "The cursor is damaged, or belongs to a list with another sort or other filters.",
             field="cursor",
-        ) from error
+        )
+    key, row_id, walk, offset = json.loads(body)
     return Position(key=key, row_id=row_id, walk=walk, offset=offset)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode
 
 import flask_smorest
@@ -150,7 +150,7 @@ class NoArguments(Arguments):
 class Parser(FlaskParser):
     """Reads arguments: what is not known is refused, a body must say it is JSON."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 - webargs declares it
         **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
         "query": RAISE,
         "json": RAISE,
@@ -340,6 +340,20 @@ def audit(session: Session, action: str, subject: str, detail: Mapping[str, Any]
     )
 
 
+def send(body: Any, status: int = HTTPStatus.OK, **headers: str) -> Response:
+    """Return JSON that no cache may keep.
+
+    Args:
+        body: What to write.
+        status: HTTP status.
+        headers: Further headers.
+    """
+    response = Response(encoding.encode(body), status=status, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(headers)
+    return response
+
+
 def link_next(response: Response, cursor: str | None) -> None:
     """Add the ``Link`` to the next page, if there is one."""
     if cursor:
@@ -371,7 +385,9 @@ def _finished(body: CachedBody) -> Response:
 
 
 def _next_query(cursor: str) -> str:
-    kept = [(k, v) for k, v in request.args.items(multi=True) if k not in {"cursor", "page", "offset"}]
+    kept = [
+        (k, v) for k, v in request.args.items(multi=True) if k not in {"cursor", "page", "offset"}
+    ]
     return urlencode([*kept, ("cursor", cursor)])
 
 

@@ -113,7 +113,7 @@ class Server:
     name: str
     log: Path
     start_up: Callable[[], object]
-    find: Callable[[], str | None]
+    lives: Callable[[], bool]
     shut_down: Callable[[], None]
 
     def start(self) -> None:
@@ -126,8 +126,8 @@ class Server:
         return None
 
     def ended(self) -> str | None:
-        """Say that it does not answer."""
-        return None if self.find() else "does not answer"
+        """Say that it is gone."""
+        return None if self.lives() else "ended"
 
     def stop(self) -> None:
         """Stop the server; data is kept."""

@@ -127,8 +127,9 @@ class Supervisor:
 
     def _note_death(self, watched: _Watched, how: str, now: float) -> None:
         program, uptime_s = watched.program, now - watched.started_at
-        self._show_end(program)
         delay_s = watched.restarts.delay_after(uptime_s)
+        if delay_s is None or watched.restarts.quick_deaths == 1:
+            self._show_end(program)
         if delay_s is None:
             raise UnavailableError(
                 f"{program.name} {how}, {LIMIT + 1} times in a row; giving up. "

@@ -23,6 +23,7 @@ blueprint = flask.Blueprint(
 )
 _ASSETS_SHOWN, _RUNS_SHOWN = 25, 12
 _POLICY = "default-src 'self'; frame-ancestors 'none'"
+_NOTHING = "\N{EN DASH}"
 _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
 
 
@@ -85,9 +86,9 @@ def _sources(connection: Connection, now: datetime) -> list[dict[str, Any]]:
 
 @blueprint.app_template_filter("money")
 def money(amount: Decimal | None) -> str:
-    """Write an amount for people: large ones short, small ones with four digits that mean something."""
+    """Write an amount for people: large ones short, small ones with four digits that count."""
     if amount is None:
-        return "–"
+        return _NOTHING
     for scale, letter in _SCALES:
         if abs(amount) >= scale:
             return f"{amount / scale:,.2f} {letter}"

@@ -1,38 +1,91 @@
-"""What can be seen of the broker: whether it answers, how long its queues are, who works."""
+"""What can be seen of Redis: who works, how long the queues are, how each source's calls stand."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 
-WORKER_KEYS = "kasparro:workers:*"
+from tasks.coordination import workers
+from tasks.coordination.budget import CallLimits, RedisBudget
+from tasks.coordination.circuit import RedisCircuit
+from tasks.core.clock import Clock
+from tasks.core.errors import UnavailableError
+from tasks.core.settings import SourceSettings
+
 _TIMEOUT_S = 0.5
+_STATES = {"closed": 0, "half_open": 1, "open": 2}
+
+
+@dataclass(frozen=True)
+class CallState:
+    """How calls to a source stand.
+
+    Attributes:
+        circuit: ``closed`` | ``half_open`` | ``open``; ``unknown`` while Redis is away.
+        remaining: Calls left by window; a window without a limit is left out.
+    """
+
+    circuit: str = "unknown"
+    remaining: Mapping[str, int] = field(default_factory=dict)
 
 
 def connect(url: str) -> Redis:
     """Return a client that gives up quickly: what it answers is never worth waiting for."""
-    return Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+    return Redis.from_url(
+        url,
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        decode_responses=True,
+    )
 
 
 def workers_seen(client: Redis) -> int | None:
-    """Count the workers that gave a sign of life within the last minute.
-
-    Returns:
-        None if the broker does not answer.
-    """
+    """Count the workers of the last minute; None if Redis does not answer."""
     try:
-        return sum(1 for _ in client.scan_iter(match=WORKER_KEYS, count=1000))
-    except RedisError:
+        return workers.count_seen(client)
+    except UnavailableError:
         return None
 
 
-class QueueCollector(Collector):
-    """The length of each queue at each scrape; no sample while the broker is away."""
+def call_states(
+    client: Redis, clock: Clock, sources: Mapping[str, SourceSettings]
+) -> dict[str, CallState]:
+    """Return how calls to each source stand; all unknown once Redis does not answer."""
+    found = dict.fromkeys(sources, CallState())
+    try:
+        for name, settings in sources.items():
+            found[name] = _call_state(client, clock, settings)
+    except UnavailableError:
+        return dict.fromkeys(sources, CallState())
+    return found
 
-    def __init__(self, client: Redis, queues: Iterable[str]) -> None:
+
+def _call_state(client: Redis, clock: Clock, settings: SourceSettings) -> CallState:
+    limits = CallLimits(rate=settings.rate_per_minute, monthly=settings.monthly_budget)
+    left = RedisBudget(client, clock, settings.name, limits).remaining()
+    windows = {"minute": left.in_window, "month": left.in_month}
+    return CallState(
+        circuit=RedisCircuit(client, settings.name).state(),
+        remaining={name: calls for name, calls in windows.items() if calls is not None},
+    )
+
+
+class RedisCollector(Collector):
+    """Queues, budgets and circuits at each scrape; no samples while Redis is away."""
+
+    def __init__(
+        self,
+        client: Redis,
+        clock: Clock,
+        sources: Mapping[str, SourceSettings],
+        queues: Iterable[str],
+    ) -> None:
         self._client = client
+        self._clock = clock
+        self._sources = sources
         self._queues = tuple(queues)
 
     def describe(self) -> Iterable[Metric]:
@@ -40,7 +93,11 @@ class QueueCollector(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Yield the depths; ``unacked`` are messages a worker holds."""
+        """Yield queue depths (``unacked``: held by a worker), budgets and circuits."""
+        yield self._depths()
+        yield from self._calls()
+
+    def _depths(self) -> Metric:
         family = GaugeMetricFamily("etl_queue_depth", "Messages waiting.", labels=("queue",))
         pipeline = self._client.pipeline(transaction=False)
         for queue in self._queues:
@@ -52,4 +109,19 @@ class QueueCollector(Collector):
             depths = []
         for queue, depth in zip((*self._queues, "unacked"), depths, strict=False):
             family.add_metric((queue,), depth)
-        yield family
+        return family
+
+    def _calls(self) -> Iterator[Metric]:
+        budget = GaugeMetricFamily(
+            "etl_budget_remaining", "Calls a source still allows.", labels=("source", "window")
+        )
+        circuit = GaugeMetricFamily(
+            "etl_circuit_state", "0 closed, 1 half open, 2 open.", labels=("source",)
+        )
+        for source, state in call_states(self._client, self._clock, self._sources).items():
+            if state.circuit in _STATES:
+                circuit.add_metric((source,), _STATES[state.circuit])
+            for window, calls in state.remaining.items():
+                budget.add_metric((source, window), calls)
+        yield budget
+        yield circuit

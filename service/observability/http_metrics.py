@@ -34,7 +34,10 @@ def init_app(app: Flask, clock: Clock) -> None:
     )
     exporter.init_app(app)
     requests = Counter(
-        "api_requests_total", "Requests answered.", ("endpoint", "method", "code"), registry=registry
+        "api_requests_total",
+        "Requests answered.",
+        ("endpoint", "method", "code"),
+        registry=registry,
     )
     durations = Histogram(
         "api_request_duration_seconds",
@@ -90,5 +93,8 @@ class _Joined(Collector):
 
 
 def _known(method: str) -> str:
-    return method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
-
+    return (
+        method
+        if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+        else "other"
+    )

@@ -129,5 +129,3 @@ def _cumulative(counts: Mapping[str, float]) -> list[tuple[str, float]]:
 
 def _values(labels: Mapping[str, str], names: Iterable[str]) -> tuple[str, ...]:
     return tuple(str(labels.get(name, "")) for name in names)
-
-

@@ -33,16 +33,21 @@ def request_id() -> str:
 
 def latency_ms(clock: Clock) -> float:
     """Return the milliseconds since the current request came in."""
-    return round((clock.monotonic() - g.began_s) * 1000, 3)
+    began_s: float = g.began_s
+    return round((clock.monotonic() - began_s) * 1000, 3)
 
 
 def time_database(engine: Engine, clock: Clock) -> None:
     """Add the time of every statement of this engine to the request it is made for."""
 
-    def before(_connection: Any, _cursor: Any, _sql: Any, _params: Any, context: Any, _m: Any) -> None:
+    def before(
+        _connection: Any, _cursor: Any, _sql: Any, _params: Any, context: Any, _m: Any
+    ) -> None:
         context._kasparro_began_s = clock.monotonic()  # noqa: SLF001 - SQLAlchemy's own recipe
 
-    def after(_connection: Any, _cursor: Any, _sql: Any, _params: Any, context: Any, _m: Any) -> None:
+    def after(
+        _connection: Any, _cursor: Any, _sql: Any, _params: Any, context: Any, _m: Any
+    ) -> None:
         if has_request_context():
             took_s = clock.monotonic() - context._kasparro_began_s  # noqa: SLF001
             g.database_s = g.get("database_s", 0.0) + took_s

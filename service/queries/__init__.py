@@ -1,1 +1,1 @@
-"""The read side: SELECTs only, from a connection and filters to rows; PostgreSQL writes the JSON."""
+"""The read side: SELECTs only, from connection and filters to rows; PostgreSQL writes the JSON."""

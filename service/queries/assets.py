@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, Select, case, func, select
 
 from service.queries import market
 from tasks.core.errors import NotFoundError
@@ -17,7 +17,7 @@ def one(connection: Connection, wire_id: str) -> dict[str, Any]:
     """
     columns = market.assets({}, None).columns
     best_first = case((Asset.wire_id == wire_id, 0), (Asset.slug_id == wire_id, 1), else_=2)
-    statement = (
+    statement: Select[Any] = (
         select(*(column.label(name) for name, column in columns.items()))
         .where(Asset.wire_id.in_((wire_id, wire_id.upper())) | (Asset.slug_id == wire_id))
         .order_by(best_first)
@@ -43,7 +43,9 @@ def observations(connection: Connection, asset_id: int) -> list[dict[str, Any]]:
             QuoteRow.volume_24h_usd,
             QuoteRow.percent_change_24h,
             QuoteRow.observed_at,
-            func.extract("epoch", func.clock_timestamp() - QuoteRow.observed_at).label("age_seconds"),
+            func.extract("epoch", func.clock_timestamp() - QuoteRow.observed_at).label(
+                "age_seconds"
+            ),
             QuoteRow.use,
             QuoteRow.use_reason,
             QuoteRow.run_id,

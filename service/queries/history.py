@@ -1,7 +1,8 @@
-"""An asset's prices over time: the points themselves, or open, high, low and close of each interval."""
+"""An asset's prices over time: the points, or open, high, low and close of each interval."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, cast, func, literal, select, text
@@ -77,7 +78,7 @@ def gaps(moments: Sequence[datetime], longest: timedelta) -> list[dict[str, date
     """Return the spans between neighbouring moments that are longer than ``longest``."""
     return [
         {"start": before, "end": after}
-        for before, after in zip(moments, moments[1:], strict=False)
+        for before, after in pairwise(moments)
         if after - before > longest
     ]
 

@@ -32,7 +32,9 @@ from service.pagination import Position
 
 COUNT_UP_TO = 10_000
 _EXPORT_IDLE_LIMIT = "10min"
-Columns = dict[str, ColumnElement[Any]]
+Column = Any
+"""A mapped attribute or an expression; what they share in SQLAlchemy's types lacks ``type``."""
+Columns = dict[str, Column]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +49,8 @@ class Order:
         nullable: Whether the key can be null.
     """
 
-    key: ColumnElement[Any]
-    row_id: ColumnElement[Any]
+    key: Column
+    row_id: Column
     descending: bool = False
     id_descending: bool = False
     nullable: bool = True
@@ -59,7 +61,8 @@ class Order:
         return [key.nulls_last() if self.nullable else key, self._by_id()]
 
     def _by_id(self) -> ColumnElement[Any]:
-        return self.row_id.desc() if self.id_descending else self.row_id.asc()
+        row_id: ColumnElement[Any] = self.row_id
+        return row_id.desc() if self.id_descending else row_id.asc()
 
     def after_key(self, position: Position) -> ColumnElement[bool]:
         """Return the rows after a position whose key is not null."""
@@ -71,7 +74,8 @@ class Order:
     def after_id(self, position: Position) -> ColumnElement[bool]:
         """Return the rows after a position among those with an equal key."""
         row_id = cast(literal(position.row_id), self.row_id.type)
-        return self.row_id < row_id if self.id_descending else self.row_id > row_id
+        own: ColumnElement[Any] = self.row_id
+        return own < row_id if self.id_descending else own > row_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,18 +92,21 @@ class Listing:
         return replace(self, columns={n: c for n, c in self.columns.items() if n in names})
 
     def kinds(self) -> dict[str, str]:
-        """Return what each column holds: ``time`` | ``list`` | ``integer`` | ``decimal`` | ``text``."""
+        """Return what each column holds, in the words of :func:`service.formats.write`."""
         return {name: _kind(column) for name, column in self.columns.items()}
 
-    def _select(self, *columns: ColumnElement[Any]) -> Select[Any]:
+    def _select(self, *columns: Column) -> Select[Any]:
         return select(*columns).select_from(self.source).where(*self.where)
 
     def _rows_as_json(self) -> Select[Any]:
-        row = select(*(_as_json(column).label(name) for name, column in self.columns.items()))
+        row: Select[Any] = select(
+            *(_as_json(column).label(name) for name, column in self.columns.items())
+        )
         lateral = row.correlate(*self.source._from_objects).lateral("r")  # noqa: SLF001
         body = cast(func.row_to_json(lateral.table_valued()), Text).label("body")
         key, row_id = cast(self.order.key, Text), cast(self.order.row_id, Text)
-        base = select(body, key.label("key"), row_id.label("row_id"))
+        chosen: list[Any] = [body, key.label("key"), row_id.label("row_id")]
+        base: Select[Any] = select(*chosen)
         return base.select_from(self.source.join(lateral, true())).where(*self.where)
 
     def page(
@@ -161,8 +168,10 @@ class Listing:
         ).scalar_one()
         return int(plan[0]["Plan"]["Plan Rows"])
 
-    def stream(self, connection: Connection, *, limit: int | None, offset: int = 0) -> Iterator[Any]:
-        """Yield rows as tuples of values, in order, from a server-side cursor, whatever their number."""
+    def stream(
+        self, connection: Connection, *, limit: int | None, offset: int = 0
+    ) -> Iterator[Any]:
+        """Yield rows as tuples, in order, from a server-side cursor, whatever their number."""
         connection.exec_driver_sql(
             f"set local idle_in_transaction_session_timeout = '{_EXPORT_IDLE_LIMIT}'"
         )
@@ -185,13 +194,13 @@ class ListingPage:
     last: Position | None
 
 
-def _as_json(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _as_json(column: Column) -> Column:
     """Return a time as RFC 3339 text with six decimals and ``Z``, anything else as it is."""
     if isinstance(column.type, DateTime):
         return func.to_char(func.timezone("UTC", column), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     return column
 
 
-def _kind(column: ColumnElement[Any]) -> str:
+def _kind(column: Column) -> str:
     kinds = {DateTime: "time", ARRAY: "list", Integer: "integer", Numeric: "decimal"}
     return next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")

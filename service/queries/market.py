@@ -1,5 +1,6 @@
 """The market table: the published assets, or one source's own observations in the same shape."""
 
+from operator import ge, le
 from typing import Any
 
 from sqlalchemy import (
@@ -30,7 +31,7 @@ def assets(filters: dict[str, Any], sort: str | None) -> Listing:
     Args:
         filters: ``ticker``, ``symbol``, ``name``, ``min_price``, ``max_price``, ``start_date``,
             ``end_date``; others are ignored.
-        sort: A column, ``-`` before it for descending; None for rank, and for a symbol the owner first.
+        sort: A column, ``-`` before it for descending; None for rank, for a symbol its owner first.
     """
     columns = {name: getattr(Asset, name) for name in _VALUES}
     where = _identity(filters) + _ranges(filters, columns["price_usd"], Asset.updated_at)
@@ -43,7 +44,7 @@ def assets(filters: dict[str, Any], sort: str | None) -> Listing:
 
 
 def observations(source: str, filters: dict[str, Any], sort: str | None) -> Listing:
-    """Return the latest observation of one source for each asset, in the shape of :func:`assets`."""
+    """Return one source's latest observation of each asset, in the shape of :func:`assets`."""
     columns = {name: getattr(QuoteRow, name) for name in _VALUES}
     newer = aliased(QuoteRow)
     is_latest = ~exists().where(
@@ -65,9 +66,7 @@ def observations(source: str, filters: dict[str, Any], sort: str | None) -> List
 _VALUES = ("rank", "price_usd", "market_cap_usd", "volume_24h_usd", "percent_change_24h")
 
 
-def _row(
-    values: dict[str, Any], coin_id: Any, symbol: Any, name: Any
-) -> Columns:
+def _row(values: dict[str, Any], coin_id: Any, symbol: Any, name: Any) -> Columns:
     return {
         "id": Asset.wire_id,
         "asset_id": Asset.asset_id,
@@ -122,13 +121,13 @@ def _identity(filters: dict[str, Any]) -> list[ColumnElement[bool]]:
 
 
 def _ranges(filters: dict[str, Any], price: Any, updated_at: Any) -> list[ColumnElement[bool]]:
-    bounds = {
-        "min_price": lambda value: price >= value,
-        "max_price": lambda value: price <= value,
-        "start_date": lambda value: updated_at >= value,
-        "end_date": lambda value: updated_at <= value,
-    }
-    return [bound(filters[name]) for name, bound in bounds.items() if name in filters]
+    bounds = (
+        ("min_price", price, ge),
+        ("max_price", price, le),
+        ("start_date", updated_at, ge),
+        ("end_date", updated_at, le),
+    )
+    return [holds(column, filters[name]) for name, column, holds in bounds if name in filters]
 
 
 def _order(keys: dict[str, Any], sort: str | None, filters: dict[str, Any]) -> Order:
@@ -139,7 +138,7 @@ def _order(keys: dict[str, Any], sort: str | None, filters: dict[str, Any]) -> O
     return Order(
         key=key,
         row_id=Asset.asset_id,
-        descending=bool(sort) and sort.startswith("-"),
+        descending=(sort or "").startswith("-"),
         nullable=name not in {"ticker", "updated_at"},
     )
 

@@ -16,7 +16,9 @@ def listing(filters: dict[str, Any]) -> Listing:
         filters: ``ticker``, ``source``, ``feed``, ``start_date``, ``end_date``; others are ignored.
     """
     mentioned = (
-        select(func.array_agg(aggregate_order_by(Asset.wire_id, NewsAsset.score.desc(), Asset.wire_id)))
+        select(
+            func.array_agg(aggregate_order_by(Asset.wire_id, NewsAsset.score.desc(), Asset.wire_id))
+        )
         .join(NewsAsset, NewsAsset.asset_id == Asset.asset_id)
         .where(NewsAsset.news_id == News.news_id)
         .correlate(News)
@@ -37,9 +39,7 @@ def listing(filters: dict[str, Any]) -> Listing:
         "updated_at": News.updated_at,
     }
     order = Order(key=News.published_at, row_id=News.news_id, descending=True)
-    return Listing(
-        columns=columns, source=News.__table__, order=order, where=list(_where(filters))
-    )
+    return Listing(columns=columns, source=News.__table__, order=order, where=list(_where(filters)))
 
 
 def _where(filters: dict[str, Any]) -> list[ColumnElement[bool]]:

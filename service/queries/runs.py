@@ -73,8 +73,10 @@ def one(connection: Connection, run_id: UUID) -> dict[str, Any]:
     Raises:
         NotFoundError: If there is none.
     """
-    selected = [column.label(name) for name, column in columns().items()]
-    row = connection.execute(select(*selected, Run.options).where(Run.run_id == run_id)).one_or_none()
+    selected: list[Any] = [column.label(name) for name, column in columns().items()]
+    row = connection.execute(
+        select(*selected, Run.options).where(Run.run_id == run_id)
+    ).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no run {run_id}.", run_id=str(run_id))
     found = events(connection, run_id)
@@ -112,7 +114,7 @@ def _rejections(connection: Connection, run_id: UUID) -> dict[str, int]:
         .group_by(RejectionRow.rule)
         .order_by(RejectionRow.rule)
     )
-    return {rule: count for rule, count in connection.execute(statement)}
+    return dict(connection.execute(statement).tuples().all())
 
 
 def _steps(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -148,7 +150,7 @@ def _fold(step: dict[str, Any], event: dict[str, Any]) -> None:
 
 def newest(connection: Connection, source: str | None, *, limit: int) -> list[dict[str, Any]]:
     """Return the newest runs, of one source or of all."""
-    selected = [column.label(name) for name, column in columns().items()]
+    selected: list[Any] = [column.label(name) for name, column in columns().items()]
     statement = select(*selected).order_by(Run.queued_at.desc(), Run.run_id.desc()).limit(limit)
     if source is not None:
         statement = statement.where(Run.source == source)

@@ -27,8 +27,10 @@ _NEVER: dict[str, Any] = {
 
 def coins_by_source(connection: Connection) -> dict[str, int]:
     """Return how many assets each source observes."""
-    statement = select(QuoteRow.source, func.count()).group_by(QuoteRow.source).order_by(QuoteRow.source)
-    return {source: count for source, count in connection.execute(statement)}
+    statement = (
+        select(QuoteRow.source, func.count()).group_by(QuoteRow.source).order_by(QuoteRow.source)
+    )
+    return dict(connection.execute(statement).tuples().all())
 
 
 def total_assets(connection: Connection) -> int:
@@ -57,9 +59,7 @@ def by_source(connection: Connection, sources: Iterable[str]) -> list[dict[str, 
     return [_figures(rows.get(name, _NEVER | {"source": name}), latest, kept) for name in sources]
 
 
-def _figures(
-    row: dict[str, Any], latest: dict[str, Any], kept: dict[str, int]
-) -> dict[str, Any]:
+def _figures(row: dict[str, Any], latest: dict[str, Any], kept: dict[str, int]) -> dict[str, Any]:
     processed = max(int(row["processed"]), kept.get(row["source"], 0))
     return {
         "source": row["source"],
@@ -82,7 +82,7 @@ def _latest_durations(connection: Connection) -> dict[str, Any]:
         .ext(distinct_on(Run.source))
         .order_by(Run.source, Run.queued_at.desc())
     )
-    return {source: duration for source, duration in connection.execute(statement)}
+    return dict(connection.execute(statement).tuples().all())
 
 
 def _kept_totals(connection: Connection) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """Which version of the data this is: raised by every transaction that changes a topic."""
 
 from collections.abc import Collection
-
 from typing import Any
 
 from sqlalchemy import Connection, func, select

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from flask import Response
+from flask import Response, request
 from flask.views import MethodView
 
 from service import formats, pagination, rest
@@ -15,6 +15,7 @@ from tasks.core.errors import InvalidInputError
 
 blueprint = rest.Blueprint("assets", __name__, description="One asset.")
 _LINK = "link_"
+_FILTERS: tuple[str, ...] = ("start", "end", "source")
 _RAW_GAP_PERIODS = 2
 
 
@@ -78,9 +79,9 @@ class PriceHistory(MethodView):
         """
         with rest.reading() as connection:
             row = assets.one(connection, asset_id)
-        filters = {name: query[name] for name in ("start", "end", "source") if name in query}
+        filters = {name: query[name] for name in _FILTERS if name in query}
         about = {"id": row["id"], "interval": query["interval"]}
-        form = formats.wanted(rest.request)
+        form = formats.wanted(request)
         listing = history.points(row["asset_id"], filters)
         if query["interval"] != "raw":
             return _candles(row["asset_id"], query, filters, about)
@@ -90,7 +91,9 @@ class PriceHistory(MethodView):
         page, facts = rest.read_page(listing, query["paging"], bound_to)
         points = [msgspec.json.decode(body, type=_Point) for body in page.bodies]
         moments = [point.observed_at for point in points]
-        return _answer(about, [_fields(p) for p in points], history.gaps(moments, _longest()), facts)
+        return _answer(
+            about, [_fields(p) for p in points], history.gaps(moments, _longest()), facts
+        )
 
 
 class _Point(msgspec.Struct):
@@ -124,7 +127,7 @@ def _candles(
         raise InvalidInputError("Intervals are cut by start and end.", field="cursor")
     with rest.reading() as connection:
         found = history.candles(connection, asset_id, filters, interval, limit=paging.limit)
-    form = formats.wanted(rest.request)
+    form = formats.wanted(request)
     if form != "json":
         return _candles_as_file(form, found)
     facts = pagination.facts(paging, returned=len(found), total=len(found), next_cursor=None)

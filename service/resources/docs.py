@@ -33,7 +33,8 @@ def openapi() -> Response:
     response = Response(document, mimetype="application/json")
     response.add_etag()
     response.headers["Cache-Control"] = "no-cache"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 @blueprint.get("/docs")

@@ -4,13 +4,14 @@ import hashlib
 from typing import Any
 from uuid import UUID
 
-from flask import Response, current_app, g, request
+from flask import Response, g, request
 from flask.views import MethodView
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from service import encoding, rest
-from service.schemas.runs import Triggered, TriggerBody
+from service.observability.requests import request_id
+from service.schemas.runs import TriggerBody, Triggered
 from tasks.core.errors import ConflictError, InvalidInputError
 from tasks.pipeline import lifecycle
 from tasks.store.tables import IdempotencyKey
@@ -46,14 +47,10 @@ class _Trigger(MethodView):
         is_sent = lifecycle.announce(rest.dependencies(), queued)
         answer |= {
             "broker": "connected" if is_sent else "unavailable",
-            "request_id": rest.request_id(),
+            "request_id": request_id(),
         }
         # What comes back from jsonb has lost the order of its keys; the schema knows it.
-        response = current_app.json.response(Triggered().dump(answer))
-        response.status_code = 202
-        response.headers["Location"] = f"/runs/{queued[0]}"
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return rest.send(Triggered().dump(answer), 202, Location=f"/runs/{queued[0]}")
 
 
 @blueprint.route("/etl/run", endpoint="trigger")
@@ -75,7 +72,9 @@ def _once(session: Session, body: dict[str, Any]) -> dict[str, Any]:
         raise InvalidInputError("Must have 1 to 255 characters.", field="Idempotency-Key")
     digest = hashlib.sha256(encoding.encode(sorted(body.items()))).digest()
     # Two requests with one key wait for each other here; the second finds the first one's answer.
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{g.actor}:{key}", 0))))
+    session.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(f"{g.actor}:{key}", 0)))
+    )
     known = session.get(IdempotencyKey, (g.actor, key))
     if known is None:
         answer = _start(session, body)
@@ -83,9 +82,7 @@ def _once(session: Session, body: dict[str, Any]) -> dict[str, Any]:
         session.execute(insert(IdempotencyKey).values(row))
         return answer
     if known.body_sha256 != digest:
-        raise InvalidInputError(
-            "This key was used with another body.", field="Idempotency-Key"
-        )
+        raise InvalidInputError("This key was used with another body.", field="Idempotency-Key")
     return dict(known.response)
 
 
@@ -107,7 +104,7 @@ def _start(session: Session, body: dict[str, Any]) -> dict[str, Any]:
         "message": f"Started {len(started)} of {len(outcomes)} sources.",
         "broker": "connected",
         "runs": outcomes,
-        "request_id": rest.request_id(),
+        "request_id": request_id(),
     }
 
 
@@ -120,7 +117,7 @@ def _start_one(session: Session, source: str, body: dict[str, Any]) -> dict[str,
                 source,
                 trigger="api",
                 options=body,
-                request_id=rest.request_id(),
+                request_id=request_id(),
             )
             rest.audit(session, "run.start", str(run.run_id), {"source": source, **body})
     except ConflictError as error:

@@ -2,14 +2,16 @@
 
 from datetime import datetime
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
 
 from flask import Response
 from flask.views import MethodView
+from marshmallow import Schema
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import encoding, rest
+from service import rest
 from service.observability import broker
 from service.queries import health
 from service.schemas.health import Health, Live, Ready
@@ -37,7 +39,14 @@ class Whole(MethodView):
         except SQLAlchemyError as error:
             _log.warning("health_without_database", reason=type(error).__name__)
             etl = None
-        workers = broker.workers_seen(rest.delivery().redis)
+        redis = rest.delivery().redis
+        workers = broker.workers_seen(redis)
+        if etl is not None and workers is not None:
+            settings = rest.dependencies().settings
+            for name, state in broker.call_states(
+                redis, rest.dependencies().clock, settings.sources
+            ).items():
+                etl["etl_status"][name]["circuit"] = state.circuit
         return _answer(Health(), _whole(etl, workers, now), 503 if etl is None else 200)
 
 
@@ -79,14 +88,9 @@ class IsReady(MethodView):
         return _answer(Ready(), body, 200 if is_ready else 503)
 
 
-def _answer(schema: Any, body: dict[str, Any], status: int) -> Response:
-    response = Response(
-        encoding.encode(schema.dump(body)), status=status, mimetype="application/json"
-    )
-    response.headers["Cache-Control"] = "no-store"
-    if status != 200:  # noqa: PLR2004 - the one good status
-        response.headers["Retry-After"] = "5"
-    return response
+def _answer(schema: Schema, body: dict[str, Any], status: int) -> Response:
+    retry = {} if status == HTTPStatus.OK else {"Retry-After": "5"}
+    return rest.send(schema.dump(body), status, **retry)
 
 
 def _whole(etl: dict[str, Any] | None, workers: int | None, now: datetime) -> dict[str, Any]:

@@ -53,7 +53,9 @@ def _listing(filters: dict[str, Any], sort: str | None) -> Listing:
         return market.assets(filters, sort)
     if source not in rest.dependencies().settings.sources:
         known = ", ".join(rest.dependencies().settings.sources)
-        raise InvalidInputError(f"There is no source {source!r}; there are {known}.", field="source")
+        raise InvalidInputError(
+            f"There is no source {source!r}; there are {known}.", field="source"
+        )
     if source == "rss":
         return market.news_as_rows(filters)
     return market.observations(source, filters, sort)

@@ -8,6 +8,7 @@ from flask import Response
 from flask.views import MethodView
 
 from service import rest
+from service.observability import broker
 from service.queries import health, operations
 from service.schemas.operations import QuarantinePage, QuarantineQuery, SourceList, SourceRow
 from tasks.core.errors import NotFoundError
@@ -90,6 +91,9 @@ class Quarantine(MethodView):
 def _rows() -> list[dict[str, Any]]:
     dependencies = rest.dependencies()
     now = dependencies.clock.now()
+    states = broker.call_states(
+        rest.delivery().redis, dependencies.clock, dependencies.settings.sources
+    )
     with rest.reading() as connection:
         stored = operations.checkpoints(connection)
         active = operations.active_runs(connection)
@@ -98,6 +102,8 @@ def _rows() -> list[dict[str, Any]]:
             **_set_up(name, settings, now),
             **_standing(stored.get(name), settings, now),
             "active_run_id": active.get(name),
+            "circuit": states[name].circuit,
+            "budget_remaining": dict(states[name].remaining),
         }
         for name, settings in dependencies.settings.sources.items()
     ]
@@ -118,8 +124,6 @@ def _set_up(name: str, settings: SourceSettings, now: datetime) -> dict[str, Any
         "urls": list(settings.urls),
         "rate_per_minute": settings.rate_per_minute,
         "monthly_budget": settings.monthly_budget,
-        "budget_remaining": None,
-        "circuit": "unknown",
     }
 
 

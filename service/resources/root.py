@@ -1,12 +1,11 @@
 """``/``, ``/metrics`` and the document of the API with its two readers, served without internet."""
 
-
 from flask import Response, current_app, request
 from flask.views import MethodView
 
 from service import encoding, rest
 from service.observability import http_metrics
-from service.observability.broker import QueueCollector
+from service.observability.broker import RedisCollector
 from service.observability.pipeline_metrics import PipelineCollector
 from service.schemas.root import ServiceInfo
 from service.version import VERSION
@@ -62,7 +61,12 @@ class Metrics(MethodView):
             current_app,
             request.headers.get("Accept", ""),
             PipelineCollector(dependencies.engine, dependencies.settings.sources, VERSION),
-            QueueCollector(delivery.redis, QUEUES),
+            RedisCollector(
+                delivery.redis,
+                dependencies.clock,
+                dependencies.settings.sources,
+                QUEUES,
+            ),
         )
         response = Response(text, content_type=content_type)
         response.headers["Cache-Control"] = "no-store"

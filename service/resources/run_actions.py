@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from flask import Response, current_app, stream_with_context
+from flask import Response, request, stream_with_context
 from flask.views import MethodView
 
 from service import encoding, rest
+from service.observability.requests import request_id
 from service.queries import runs
 from service.schemas.runs import Triggered
 from tasks.core.errors import ConflictError
@@ -33,7 +34,7 @@ class Events(MethodView):
 
         `Last-Event-ID` goes on after an event that was seen.
         """
-        last = rest.request.headers.get("Last-Event-ID", "0")
+        last = request.headers.get("Last-Event-ID", "0")
         after = int(last) if last.isascii() and last.isdigit() else 0
         with rest.reading() as connection:
             runs.status(connection, run_id)
@@ -81,7 +82,7 @@ class Retry(MethodView):
                 trigger="retry",
                 options=parent.options,
                 parent_run_id=run_id,
-                request_id=rest.request_id(),
+                request_id=request_id(),
             )
             rest.audit(session, "run.retry", str(run_id), {"child": str(child.run_id)})
         lifecycle.announce(rest.dependencies(), [child.run_id])
@@ -95,13 +96,9 @@ def _accepted(status: str, run_id: UUID, source: str, message: str) -> Response:
         "timestamp": encoding.rfc3339(rest.dependencies().clock.now()),
         "message": message,
         "runs": [{"run_id": str(run_id), "source": source, "status": status, "links": links}],
-        "request_id": rest.request_id(),
+        "request_id": request_id(),
     }
-    response = current_app.json.response(Triggered().dump(body))
-    response.status_code = 202
-    response.headers["Location"] = f"/runs/{run_id}"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return rest.send(Triggered().dump(body), 202, Location=f"/runs/{run_id}")
 
 
 def _watch(run_id: UUID, after: int) -> Iterator[bytes]:

@@ -3,15 +3,15 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Response
+from flask import Response, request
 from flask.views import MethodView
 
 from service import encoding, formats, pagination, rest
+from service.observability.requests import request_id
 from service.pagination import PageRequest
 from service.queries import runs
 from service.queries.listing import Listing
 from service.schemas.runs import OLDER_STATUSES, RunDetail, RunPage, RunQuery
-from tasks.core.errors import InvalidInputError
 
 blueprint = rest.Blueprint("runs", __name__, description="Attempts to bring a source up to date.")
 _FILTERS = ("source", "status", "trigger", "since")
@@ -31,7 +31,7 @@ class Runs(MethodView):
         if "status" in filters:
             filters["status"] = OLDER_STATUSES.get(filters["status"], filters["status"])
         listing = runs.listing(filters)
-        form = formats.wanted(rest.request)
+        form = formats.wanted(request)
         if form != "json":
             return rest.export_list(form, listing, query, "runs")
         bound_to = pagination.fingerprint("runs", filters)
@@ -73,4 +73,4 @@ class OneRun(MethodView):
         """Show a run with its steps, events and rejections."""
         with rest.reading() as connection:
             found = runs.one(connection, run_id)
-        return {**found, "request_id": rest.request_id()}
+        return {**found, "request_id": request_id()}

@@ -79,7 +79,7 @@ class Moment(fields.AwareDateTime):
         start = datetime.combine(day, time.min, UTC)
         return start + timedelta(days=1, microseconds=-1) if self._end_of_day else start
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+    def _serialize(self, value: Any, *_where: Any, **_kwargs: Any) -> str | None:
         return None if value is None else encoding.rfc3339(value)
 
 

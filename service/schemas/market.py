@@ -96,14 +96,19 @@ class MarketQuery(Paged):
     """Which part of the market table is wanted, and how."""
 
     ticker = Word(metadata={"description": "The one asset that owns the ticker.", "example": "BTC"})
-    symbol = Word(metadata={"description": "Every asset with the symbol, the ticker's owner first."})
+    symbol = Word(
+        metadata={"description": "Every asset with the symbol, the ticker's owner first."}
+    )
     name = Word(metadata={"description": "Assets whose name contains this, in any case."})
-    source = Word(metadata={"description": "This source's own latest observations; `rss` for news."})
+    source = Word(
+        metadata={"description": "This source's own latest observations; `rss` for news."}
+    )
     min_price = Exact(metadata={"description": "In USD."})
     max_price = Exact(metadata={"description": "In USD."})
     start_date = Moment(metadata={"description": "Updated at this time or later."})
     end_date = Moment(
-        end_of_day=True, metadata={"description": "Updated at this time or before; a date counts whole."}
+        end_of_day=True,
+        metadata={"description": "Updated at this time or before; a date counts whole."},
     )
     sort = fields.String(
         metadata={
@@ -112,7 +117,8 @@ class MarketQuery(Paged):
         }
     )
     fields_ = fields.String(
-        data_key="fields", metadata={"description": "Names of members, with commas.", "example": "id,price_usd"}
+        data_key="fields",
+        metadata={"description": "Names of members, with commas.", "example": "id,price_usd"},
     )
     as_of = Moment(metadata={"description": "The table as it stood at this time."})
     format = format_field()

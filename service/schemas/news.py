@@ -41,11 +41,15 @@ class NewsPage(Envelope):
 class NewsQuery(Paged):
     """Which news are wanted."""
 
-    ticker = Word(metadata={"description": "Linked to an asset with this ticker.", "example": "BTC"})
+    ticker = Word(
+        metadata={"description": "Linked to an asset with this ticker.", "example": "BTC"}
+    )
     source = Word()
     feed = Word(max_length=500)
     start_date = Moment(metadata={"description": "Published at this time or later."})
-    end_date = Moment(end_of_day=True, metadata={"description": "Published at this time or before."})
+    end_date = Moment(
+        end_of_day=True, metadata={"description": "Published at this time or before."}
+    )
     format = format_field()
 
     @pre_load

@@ -27,7 +27,8 @@ class Paged(Arguments):
         validate=validate.Range(1, MAX_OFFSET), metadata={"description": "Page number, from 1."}
     )
     page_size = fields.Integer(
-        validate=_POSITIVE, metadata={"description": "Rows on a page: 20 unless given, 100 at most."}
+        validate=_POSITIVE,
+        metadata={"description": "Rows on a page: 20 unless given, 100 at most."},
     )
     per_page = fields.Integer(
         validate=_POSITIVE, metadata={"description": "Another name of `page_size`."}
@@ -66,7 +67,12 @@ class Paged(Arguments):
         return data
 
     def _refuse_mixtures(self, given: dict[str, Any]) -> None:
-        pairs = [("page", "offset"), ("page", "cursor"), ("offset", "cursor"), ("page_size", "per_page")]
+        pairs = [
+            ("page", "offset"),
+            ("page", "cursor"),
+            ("offset", "cursor"),
+            ("page_size", "per_page"),
+        ]
         pairs += [("page_size", "offset"), ("per_page", "offset")]
         pairs += [("page_size", "limit"), ("per_page", "limit")]
         if not self.LIMIT_IS_PAGE_SIZE:
@@ -98,7 +104,9 @@ def format_field() -> fields.String:
     """Return the argument ``format``."""
     return fields.String(
         validate=validate.OneOf(tuple(formats.MEDIA_TYPES)),
-        metadata={"description": "Overrides `Accept`. All but json are exports of the whole result."},
+        metadata={
+            "description": "Overrides `Accept`. All but json are exports of the whole result."
+        },
     )
 
 

@@ -20,7 +20,9 @@ class SourceFigures(Answer):
     last_run_duration_seconds = Exact(allow_none=True)
     average_duration_seconds = Exact(allow_none=True)
     total_runs = fields.Integer(metadata={"description": "Runs that have ended."})
-    success_rate = fields.Float(metadata={"description": "Successful share of the ended runs, 0 to 1."})
+    success_rate = fields.Float(
+        metadata={"description": "Successful share of the ended runs, 0 to 1."}
+    )
 
 
 class LastSuccess(Answer):

@@ -167,14 +167,20 @@ def is_set(name: str) -> bool:
     return bool(os.environ.get(name))
 
 
+def read_dotenv(path: Path) -> None:
+    """Take variables that are not set from a file; nothing happens if there is none."""
+    if path.is_file():
+        Env().read_env(str(path), recurse=False, override=False)
+
+
 def load_settings(*, dotenv: Path | None = None) -> Settings:
     """Read the environment, and in development a ``.env`` file, whose values give way to it.
 
     Raises:
         ConfigurationError: With one sentence for every setting that is missing or wrong.
     """
-    if dotenv is not None and dotenv.is_file():
-        Env().read_env(str(dotenv), recurse=False, override=False)
+    if dotenv is not None:
+        read_dotenv(dotenv)
     env = Env(eager=False)
     problems: list[str] = []
     settings = _build(env, problems)

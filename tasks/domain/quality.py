@@ -44,6 +44,7 @@ _EXACT = Context(
     traps=[Clamped, Inexact, InvalidOperation, Overflow, Rounded, Subnormal],
 )
 _SHOWN_CHARS = 60
+_CHECKED = Quote._fields[:9]
 
 _BLANKS = re.compile(r"[\t\n\r\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000 ]+")
 # Invisible anywhere: zero-width space, word joiner, byte-order mark, soft hyphen, direction marks.
@@ -146,17 +147,18 @@ def quote_or_rejection(
     symbol, name, observed_at = clean(draft.symbol), clean(draft.name), draft.observed_at
     if observed_at.tzinfo is None:
         observed_at = observed_at.replace(tzinfo=UTC)
-    for field, fault in (
-        ("external_id", text_fault(draft.external_id, MAX_ID_CHARS)),
-        ("symbol", text_fault(symbol, MAX_SYMBOL_CHARS)),
-        ("name", text_fault(name, MAX_NAME_CHARS)),
-        ("rank", rank_fault(draft.rank)),
-        ("price_usd", money_fault(draft.price_usd)),
-        ("market_cap_usd", money_fault(draft.market_cap_usd)),
-        ("volume_24h_usd", money_fault(draft.volume_24h_usd)),
-        ("percent_change_24h", number_fault(draft.percent_change_24h)),
-        ("observed_at", date_fault(observed_at, fetched_at=fetched_at)),
-    ):
+    faults = (  # in the order of _CHECKED
+        text_fault(draft.external_id, MAX_ID_CHARS),
+        text_fault(symbol, MAX_SYMBOL_CHARS),
+        text_fault(name, MAX_NAME_CHARS),
+        rank_fault(draft.rank),
+        money_fault(draft.price_usd),
+        money_fault(draft.market_cap_usd),
+        money_fault(draft.volume_24h_usd),
+        number_fault(draft.percent_change_24h),
+        date_fault(observed_at, fetched_at=fetched_at),
+    )
+    for field, fault in zip(_CHECKED, faults, strict=True) if any(faults) else ():
         if fault is not None:
             return rejection(draft.external_id, fields[field], fault)
     if observed_at.tzinfo is not UTC:

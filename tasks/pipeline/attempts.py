@@ -104,6 +104,7 @@ def _claim(
         if runs.start(session, run_id):
             events.add(session, run_id, "run_started")
         _note(session, claim, "started")
+        totals.observe(session, "etl_queue_wait_seconds", claim.waited_s)
         return runs.get(session, run_id), claim
 
 

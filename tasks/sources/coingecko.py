@@ -123,7 +123,7 @@ class CoinGecko:
     def normalise(self, item: Item) -> Quote | Rejection:
         """Make a quote of a coin; null is missing, and zero is zero."""
         try:
-            coin = _COIN.decode(item.payload)
+            coin = json_pages.decode(_COIN, item.payload)
         except json_pages.BROKEN_JSON as exc:
             return json_pages.rejection(item, exc)
         if item.external_id is None:

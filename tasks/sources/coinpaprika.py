@@ -4,7 +4,6 @@ The vendor's documentation: docs.coinpaprika.com and its OpenAPI document 1.7.10
 0 and the empty text stand for "missing".
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -46,8 +45,6 @@ _ADVICE = {
     404: "there is nothing at this address; check COINPAPRIKA_BASE_URL",
 }
 _NO_USD = Fault("required", "is missing: the ticker is quoted in other currencies only")
-# Inside a JSON text a quotation mark is escaped, so this can only be a value.
-_EMPTY_VALUE = re.compile(rb':\s*""')
 
 
 class _Market(msgspec.Struct, gc=False):
@@ -118,7 +115,7 @@ class CoinPaprika:
         nothing moved, nobody traded.
         """
         try:
-            ticker = _decode(item.payload)
+            ticker = json_pages.decode(_TICKER, item.payload)
         except json_pages.BROKEN_JSON as exc:
             return json_pages.rejection(item, exc)
         if item.external_id is None:
@@ -167,11 +164,3 @@ def _pages(context: FetchContext, body: bytes, tickers: list[msgspec.Raw]) -> It
             item_count=len(kept),
             fetched_at=fetched_at,
         )
-
-
-def _decode(payload: bytes) -> _Ticker:
-    try:
-        return _TICKER.decode(payload)
-    except msgspec.ValidationError:
-        # The vendor documents the empty text as "missing" for numbers too.
-        return _TICKER.decode(_EMPTY_VALUE.sub(b":null", payload))

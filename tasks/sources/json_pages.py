@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -12,6 +13,8 @@ from tasks.domain.quality import Fault
 from tasks.domain.records import Item, Rejection
 from tasks.sources.base import Page
 
+T = TypeVar("T")
+
 BOM = b"\xef\xbb\xbf"
 BROKEN_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """All that msgspec raises on bytes from outside; the last for arrays nested a thousand deep."""
@@ -19,6 +22,9 @@ BROKEN_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 # Vendors write the id first; this finds it ten times faster than a decoder that must walk to the
 # end of the item. What it does not match, a decoder looks at.
 _LEADING_ID = re.compile(rb'\{\s*"id"\s*:\s*"([ !#-\[\]-~]{1,200})"')
+# A quotation mark inside a JSON text is escaped, so neither of these can match within one.
+_EMPTY_VALUE = re.compile(rb':\s*""')
+_WHOLE_RANK = re.compile(rb'(rank"\s*:\s*\d+)\.0+(?=\s*[,}])')
 # A message of msgspec's ends in the place: "Expected `str`, got `int` - at `$.symbol`".
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]*)`")
@@ -121,6 +127,21 @@ def external_id(payload: bytes) -> str | None:
     except BROKEN_JSON:
         return None
     return None if quality.text_fault(found, quality.MAX_ID_CHARS) else found
+
+
+def decode(decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
+    """Decode an item, forgiving what vendors were seen to do or document.
+
+    An empty text stands for a missing value of any type (CoinPaprika's OpenAPI document), and whole
+    numbers may be written as ``1.0`` (CoinGecko since 2024, for supplies).
+
+    Raises:
+        Exception: Any of :data:`BROKEN_JSON`.
+    """
+    try:
+        return decoder.decode(payload)
+    except msgspec.ValidationError:
+        return decoder.decode(_WHOLE_RANK.sub(rb"\1", _EMPTY_VALUE.sub(b":null", payload)))
 
 
 def newest(

@@ -27,6 +27,8 @@ class Claim(NamedTuple):
         tokens: The lease token of each page; every write of the claimant carries it.
         attempt: Counted from 1 within the stage.
         failures: How often the stage has failed on these pages so far.
+        claimed_at: Database time.
+        waited_s: Since the moment for which the message was sent.
     """
 
     run_id: UUID
@@ -36,6 +38,7 @@ class Claim(NamedTuple):
     attempt: int
     failures: int
     claimed_at: datetime
+    waited_s: float
 
     @property
     def first(self) -> int:
@@ -77,6 +80,7 @@ def claim(session: Session, run_id: UUID, stage: Stage, *, page: int, lease_s: i
         return None
     if stage is Stage.LOAD and _is_behind(session, rows[0]):
         return None
+    due_at = rows[0].wake_at - RESEND_AFTER
     for row in rows:
         row.lease_token += 1
         row.lease_holder = processes.identity()
@@ -92,6 +96,7 @@ def claim(session: Session, run_id: UUID, stage: Stage, *, page: int, lease_s: i
         attempt=rows[0].attempts,
         failures=max(row.failures for row in rows),
         claimed_at=now,
+        waited_s=max((now - due_at).total_seconds(), 0.0),
     )
 
 

@@ -7,21 +7,21 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-
 from flask import Flask
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from service.app import create_app
+from tasks.coordination.redis_client import create_redis_client
 from tasks.core.clock import system_clock
 from tasks.core.errors import UnavailableError
 from tasks.core.settings import Settings
+from tasks.core.tally import Tally
 from tasks.pipeline.dependencies import Dependencies
 from tasks.sources.base import SourceSpec
 from tasks.store import versions
 from tasks.store.session import create_database_engine, create_session_factory
 from tasks.store.tables import Asset, QuoteRow
-
 
 
 @dataclass
@@ -65,19 +65,20 @@ def api_dependencies(settings: Settings, **parts: Any) -> Dependencies:
     engine = create_database_engine(
         settings.database_url, application_name="api-test", statement_timeout_s=5
     )
-    return replace(
-        Dependencies(
-            settings=settings,
-            engine=engine,
-            session_factory=create_session_factory(engine),
-            publisher=Mailbox(),
-            connectors={name: NamedConnector(name) for name in settings.sources},
-            http_client=lambda _source: None,
-            clock=system_clock(),
-            chance=random.Random(0),
-        ),
-        **parts,
+    client = create_redis_client(settings.redis_url)
+    whole = Dependencies(
+        settings=settings,
+        engine=engine,
+        session_factory=create_session_factory(engine),
+        redis=client,
+        publisher=Mailbox(),
+        connectors={name: NamedConnector(name) for name in settings.sources},
+        http_client=lambda _source: None,
+        clock=system_clock(),
+        chance=random.Random(0),
+        tally=Tally(),
     )
+    return replace(whole, **parts)
 
 
 def make_app(settings: Settings, **parts: Any) -> Flask:

@@ -58,13 +58,18 @@ def start_postgres(directory: Path) -> str:
         if (url := _start(directory, programs)) is not None:
             return url
         system_clock().sleep(1.0)
-    raise servers.failed("The embedded PostgreSQL did not start.", _log(directory))
+    raise servers.failed("The embedded PostgreSQL did not start.", log_of(directory))
 
 
 def stop_postgres(directory: Path) -> None:
     """Stop the PostgreSQL of ``directory`` if it runs; sessions are ended, data is kept."""
     directory = directory.absolute()
     servers.end(_postmaster(directory), directory, _STOP)
+
+
+def lives(directory: Path) -> bool:
+    """Tell whether the server's process is there, answering or not."""
+    return _postmaster(directory.absolute()) is not None
 
 
 def create_database(url: str, name: str) -> str:
@@ -84,7 +89,7 @@ def _start(directory: Path, programs: Path) -> str | None:
     if pid is None:
         _forget_the_dead(directory)
         pid = servers.spawn(
-            _command(directory, programs), directory, _log(directory), **_user(directory)
+            _command(directory, programs), directory, log_of(directory), **_user(directory)
         )
     servers.wait_while(
         lambda: find_postgres(directory) is None and servers.works_in(pid, directory),
@@ -225,5 +230,6 @@ def _connect(sockets: Path) -> Any:
     )
 
 
-def _log(directory: Path) -> Path:
+def log_of(directory: Path) -> Path:
+    """Return where the server's words go."""
     return directory.with_name(directory.name + ".log")

@@ -64,6 +64,11 @@ def stop_valkey(directory: Path) -> None:
     (directory / "pid").unlink(missing_ok=True)
 
 
+def lives(directory: Path) -> bool:
+    """Tell whether the server's process is there, answering or not."""
+    return _pid(directory.absolute()) is not None
+
+
 def _is_silent(pid: int, directory: Path) -> bool:
     return find_valkey(directory) is None and servers.works_in(pid, directory)
 

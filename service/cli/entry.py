@@ -1,0 +1,65 @@
+"""``kasparro``: the table of commands, and the table of exit codes."""
+
+import sys
+from typing import Any
+
+import click
+
+from service.cli.lazy import Lazy, LazyGroup
+from tasks.core.errors import (
+    CallerError,
+    ConfigurationError,
+    ConflictError,
+    KasparroError,
+    PermanentError,
+    TransientError,
+    UnreadablePageError,
+)
+
+NOT_ALL_WELL = 1
+"""The command did its work, and what it reports is not good: a run failed, a check did."""
+
+EXIT_CODES: tuple[tuple[type[KasparroError], int], ...] = (
+    # The first class that matches counts. The numbers are those of sysexits.h; 2 is click's own.
+    (ConfigurationError, 78),
+    (ConflictError, 75),
+    (CallerError, 2),
+    (TransientError, 69),
+    (UnreadablePageError, 65),
+    (PermanentError, 70),
+    (KasparroError, 70),
+)
+
+COMMANDS = {
+    "up": Lazy("service.cli.up:up", "Start everything and keep it up until Ctrl-C."),
+    "demo": Lazy("service.cli.up:demo", "Start everything against a simulated market."),
+    "down": Lazy("service.cli.up:down", "End what a start that was killed has left behind."),
+    "run": Lazy("service.cli.runs:run", "Start runs of sources now."),
+    "runs": Lazy("service.cli.runs:runs", "List the newest runs."),
+    "sources": Lazy("service.cli.sources:sources", "List the sources, or try one on a file."),
+    "keys": Lazy("service.cli.keys:keys", "Create, list and revoke API keys."),
+    "db": Lazy("service.cli.database:db", "Bring the database's schema up to date."),
+    "doctor": Lazy("service.cli.doctor:doctor", "Check every dependency and say what to do."),
+    "simulator": Lazy("service.cli.simulator:simulator", "Serve a simulated market."),
+    "openapi": Lazy("service.cli.openapi:openapi", "Print the API's description."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="kasparro")
+def kasparro() -> None:
+    """One trustworthy price per crypto asset, from many sources, in PostgreSQL."""
+
+
+def exit_code_of(error: KasparroError) -> int:
+    """Return the exit code of the table for an error."""
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def main(arguments: list[str] | None = None, **kwargs: Any) -> None:
+    """Run a command; an error of ours is a sentence and an exit code, never a traceback."""
+    try:
+        kasparro.main(arguments, **kwargs)
+    except KasparroError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(exit_code_of(error))

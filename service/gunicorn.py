@@ -1,0 +1,53 @@
+"""gunicorn's settings: ``gunicorn -c python:service.gunicorn service.wsgi:app``.
+
+It is a module, not a file under ``deploy/``, so that it is where the package is, installed or not.
+``GUNICORN_CMD_ARGS`` and the command line go before it.
+"""
+
+import shutil
+import tempfile
+from typing import Any
+
+# Two processes keep answering while one reloads; a request waits for PostgreSQL, not for Python,
+# so threads share a process well. Each thread holds at most one connection.
+workers = 2
+worker_class = "gthread"
+threads = 4
+# For gthread this is how long a worker may be silent, not how long a request may take: each thing
+# a request waits for has a time-out of its own (statements, pool, Redis).
+timeout = 30
+# On SIGTERM no new connection is taken and answers on their way may finish, for this long.
+graceful_timeout = 30
+# Longer than the 60 s after which common proxies drop an idle connection: the proxy must be the
+# one to close, or it may send a request into a closing connection.
+keepalive = 75
+# Against slow leaks; the jitter keeps the workers from leaving together.
+max_requests = 20_000
+max_requests_jitter = 2_000
+# The heartbeat file on a disk would stop a worker whenever the disk does.
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - gunicorn makes a private file in it
+# Off: it would make a socket in a home directory that a container may not have.
+control_socket_disable = True
+limit_request_line = 4094
+limit_request_fields = 60
+limit_request_field_size = 8190
+# Workers load the app after the fork, so no connection is ever shared.
+preload_app = False
+# The app writes its own access log, one JSON line for each request.
+accesslog = None
+errorlog = "-"
+# Counters of all workers are summed from files here; each start begins anew.
+_metrics_directory = tempfile.mkdtemp(prefix="kasparro-metrics-")
+raw_env = [f"PROMETHEUS_MULTIPROC_DIR={_metrics_directory}"]
+
+
+def on_exit(_server: Any) -> None:
+    """Remove the counters' files."""
+    shutil.rmtree(_metrics_directory, ignore_errors=True)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Take a dead worker's gauges out of the sum; its counters stay in it."""
+    from prometheus_client import multiprocess  # noqa: PLC0415 - it reads the environment
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
