@@ -14,13 +14,21 @@ from tasks.store import links
 _DEFER = text("set constraints uq_assets_slug_id, uq_assets_wire_id deferred")
 _CHECK = text("set constraints uq_assets_slug_id, uq_assets_wire_id immediate")
 
+# An asset keeps its id when the item that named it is taken away; the item's next one is numbered.
 _FOUND = text(
     """
-    insert into assets (wire_id, slug_id, ticker, name)
-    select n.slug_id, n.slug_id, n.ticker, n.name
-    from unnest(cast(:slug_ids as text[]), cast(:tickers as text[]), cast(:names as text[]))
-      as n (slug_id, ticker, name)
-    returning slug_id, asset_id
+    with named as (
+      select n.slug_id asked, n.ticker, n.name, n.slug_id || case
+        when exists (select from assets a where a.slug_id = n.slug_id)
+        then '.' || nextval(pg_get_serial_sequence('assets', 'asset_id')) else '' end slug_id
+      from unnest(cast(:slug_ids as text[]), cast(:tickers as text[]), cast(:names as text[]))
+        as n (slug_id, ticker, name)
+    ), founded as (
+      insert into assets (wire_id, slug_id, ticker, name)
+      select slug_id, slug_id, ticker, name from named
+      returning slug_id, asset_id
+    )
+    select named.asked, founded.asset_id from founded join named using (slug_id)
     """
 )
 
