@@ -81,7 +81,8 @@ def resolve(
     items = [*unknown, *(entry.facts for entry in known.values())]
     groups = resolution.resolve(items, precedence=precedence or _BUILTIN_PRECEDENCE)
     current = {key: entry.asset_id for key, entry in known.items()}
-    placements = placement.place(groups, current)
+    founded = {key: current[key] for key, entry in known.items() if entry.method == "founded"}
+    placements = placement.place(groups, founded)
     assets.defer_names(session)
     changes = _Changes(session, placements, known)
     outcome = changes.write(placement.left_empty(placements, current))
