@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tasks.domain import names
 from tasks.domain.identity import ItemFacts, ItemKey
-from tasks.store import links
+from tasks.store import links, tickers
 
 _DEFER = text("set constraints uq_assets_slug_id, uq_assets_wire_id deferred")
 _CHECK = text("set constraints uq_assets_slug_id, uq_assets_wire_id immediate")
@@ -83,6 +83,7 @@ _CLOSE = text(
     """
     delete from assets a where a.asset_id = any(:empty)
     and not exists (select from asset_links l where l.asset_id = a.asset_id)
+    returning ticker
     """
 )
 
@@ -144,9 +145,13 @@ def move(
 
 
 def close(session: Session, empty: Sequence[int], moves: Sequence[Move]) -> None:
-    """Remove those of these assets that no item is linked to any more; their news move along."""
+    """Remove those of these assets that no item is linked to any more.
+
+    Their news move along, and their tickers pass to the next asset.
+    """
     session.execute(_FOLLOW, _parameters(moves) | {"empty": list(empty)})
-    session.execute(_CLOSE, {"empty": list(empty)})
+    orphaned = set(session.scalars(_CLOSE, {"empty": list(empty)}))
+    tickers.decide_owners(session, orphaned)
 
 
 def _parameters(moves: Sequence[Move]) -> dict[str, Any]:

@@ -89,6 +89,15 @@ def test_assets_that_turn_out_to_be_one_are_joined_and_their_news_follow(session
     assert session.scalars(select(NewsAsset.asset_id)).all() == [found.asset_id]
 
 
+def test_the_ticker_of_an_asset_that_was_joined_to_another_goes_to_the_next(session):
+    load(session, "coinpaprika", [quote("x-y", "XX", "Why", "7", cap="9", contracts="solana=a")])
+    load(session, "csv", [quote("other", "XX", "Something else", "900", cap="1")])
+    assert asset(session, "coinpaprika", "x-y").wire_id == "XX"
+    load(session, "coingecko", [quote("y", "YY", "Why not", "7", contracts="solana=a")])
+    assert set(partition(session)) == {"XX", "YY"}
+    assert asset(session, "csv", "other").wire_id == "XX"
+
+
 def test_a_settled_item_stays_when_a_better_twin_arrives(session):
     load(session, "coingecko", [_moon("moon-2")])
     load(session, "coinpaprika", [_moon("moon-moon")])
