@@ -25,6 +25,7 @@ class Runs(MethodView):
     @blueprint.conditional("runs")
     @blueprint.arguments(RunQuery, location="query")
     @blueprint.response(200, RunPage)
+    @blueprint.exports
     def get(self, query: dict[str, Any]) -> Response:
         """List runs, newest first."""
         filters = {name: query[name] for name in _FILTERS if name in query}

@@ -16,7 +16,7 @@ from marshmallow import RAISE
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from service import errors
+from service import errors, formats
 from service.conditional import etag_of, is_current
 from service.queries import versions
 from service.rest.admission import admit
@@ -98,6 +98,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def public(self) -> Callable[[Any], Any]:
         """Let everybody in, whatever ``API_AUTH`` says, without asking any other server."""
         return _guarded(None, [])
+
+    def exports(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        """Say in the document that the list can be had as a file, too."""
+        for name, media_type in formats.MEDIA_TYPES.items():
+            if name != "json":
+                text = {"type": "string"}
+                view = self.alt_response(200, schema=text, content_type=media_type)(view)
+        return view
 
     def conditional(self, *topics: str) -> Callable[[Any], Any]:
         """Answer 304, or from the cache, before the arguments are even read.

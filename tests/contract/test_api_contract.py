@@ -34,7 +34,8 @@ def operation(endpoint):
 
 
 def body_of(endpoint):
-    (media,) = operation(endpoint)["responses"][str(endpoint["status"])]["content"].values()
+    content = operation(endpoint)["responses"][str(endpoint["status"])]["content"]
+    media = content.get("application/json") or next(iter(content.values()))
     return resolved(media["schema"])
 
 
