@@ -12,7 +12,7 @@ from typing import Any
 
 import flask_smorest
 from flask import Flask, Response, current_app, g, request
-from marshmallow import RAISE
+from marshmallow import RAISE, Schema
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
@@ -32,6 +32,11 @@ _KEY_SCHEMES = {
 
 class NoArguments(Arguments):
     """Nothing may be said in the query."""
+
+
+def either(whole: type[Schema], row: type[Schema]) -> dict[str, Any]:
+    """Return the schema of an answer that is the whole object, or with ``shape=array`` its rows."""
+    return {"oneOf": [whole, {"type": "array", "items": row}]}
 
 
 class Parser(FlaskParser):

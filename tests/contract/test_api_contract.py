@@ -24,6 +24,7 @@ def flat(names):
 
 
 def resolved(schema):
+    schema = schema.get("oneOf", [schema])[0]
     while "$ref" in schema:
         schema = DOCUMENT["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
     return schema
