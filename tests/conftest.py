@@ -35,6 +35,7 @@ def _clean_environment(monkeypatch) -> None:
     for name in list(os.environ):
         if name.startswith(_ENVIRONMENT) or name.endswith(("_SCHEDULE", "_RATE_PER_MINUTE", "_CONTRACT_MODE")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("KASPARRO_DATA_DIR", "not-there")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from tasks.core.errors import ConfigurationError
 
 QUEUES = ("fetch", "transform", "load", "maintenance")
 """What the worker consumes; a test compares them with those that tasks are sent to."""
-FLOWER_PORT = 5555
 _WORKER_PATIENCE_S = 20.0
 
 
@@ -33,6 +32,7 @@ class Plan:
     directory: DataDirectory
     demo: bool = False
     flower: bool = False
+    flower_port: int = 5555
     port: int = 8000
     workers: int = 2
 
@@ -58,7 +58,7 @@ class Plan:
                 raise ConfigurationError(
                     "Install the extra 'flower': pip install 'kasparro[flower]'"
                 )
-            self._check_port(FLOWER_PORT, "leave out --flower")
+            self._check_port(self.flower_port, "choose another one with --flower-port")
 
     def _check_port(self, port: int, otherwise: str) -> None:
         if valkey.free_port(port) is None:
@@ -129,7 +129,7 @@ def programs(plan: Plan) -> list[Child]:
         _child(plan, "beat", *celery, "beat", "--schedule", schedule, "--pidfile", ""),
     ]
     if plan.flower:
-        address = ("--address=127.0.0.1", f"--port={FLOWER_PORT}")
+        address = ("--address=127.0.0.1", f"--port={plan.flower_port}")
         made.append(_child(plan, "flower", *celery, "flower", *address))
     return made
 
