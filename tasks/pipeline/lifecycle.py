@@ -67,7 +67,7 @@ def queue_run(
         {"trigger": trigger, "options": options, "checkpoint_before": before, **values},
     )
     if run is None:
-        raise _refusal(session, source)
+        raise refusal(session, source)
     events.add(session, run.run_id, "run_queued", detail={"trigger": trigger})
     since = database.now(session) - timedelta(seconds=spec.resume_within_s)
     broken = (
@@ -93,7 +93,8 @@ def _check_failure(dependencies: Dependencies, wanted: Mapping[str, Any] | None)
         failpoints.parse_override(wanted)
 
 
-def _refusal(session: Session, source: str) -> ConflictError:
+def refusal(session: Session, source: str) -> ConflictError:
+    """Say why the source cannot have a run now."""
     active = runs.active(session, source)
     if active is None:
         return ConflictError(f"The source {source!r} has had its run of this slot.")
