@@ -3,17 +3,19 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
 from tasks.core.errors import ConflictError
 from tasks.core.rules import RecordRules
+from tasks.domain.records import Item, Rejection
 from tasks.pipeline import drifts, quarantine
 from tasks.pipeline.quarantine import Replayed
 from tasks.sources.csv_file import CsvFiles
 from tasks.store.audit import Actor
 from tasks.store.rejections import Selection
-from tests.support.engine import workbench
+from tests.support.engine import ScriptedConnector, coin, workbench
 from tests.support.markets import ScriptedMarkets, market
 
 pytestmark = pytest.mark.integration
@@ -24,6 +26,7 @@ LATER = "2026-01-01T00:00:30.000Z"
 COINS = [market(f"coin-{n}", n) for n in range(499)]
 STRICT = RecordRules(max_price_usd=Decimal(1000))
 BAD = market("dear", 5000)
+ODD = b"\xff\x00"
 
 
 @pytest.fixture
@@ -161,14 +164,35 @@ def test_a_page_that_is_gone_with_its_age_leaves_an_item_that_can_be_replayed(be
     assert bench.one("select price_usd from quotes where external_id = 'dear'").price_usd == 5000
 
 
-def test_bytes_that_are_no_text_are_kept_as_they_came(bench, source):
-    source.pages = [b'[{"id":"odd","symbol":"\xff\x00"}]']
-    bench.run()
-    row = bench.one("select payload, payload_bytes from rejections")
-    assert bytes(row.payload_bytes) == b'{"id":"odd","symbol":"\xff\x00"}'
-    assert "\x00" not in row.payload
-    (done,) = replay(bench)
-    assert done.rejected == 1
+class Binary(ScriptedConnector):
+    """A source whose items are no text, and get understood later."""
+
+    is_understood = False
+
+    def parse(self, page):
+        payload = page.body.strip(b"[]")
+        yield Item("odd" if payload == ODD else None, payload)
+
+    def normalise(self, item):
+        if not self.is_understood:
+            return Rejection(item.external_id, "*", "shape", "Nobody understands it.")
+        return super().normalise(item._replace(payload=msgspec.json.encode(coin("odd"))))
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_bytes_that_are_no_text_are_kept_as_they_came(settings, is_kept):
+    source = Binary(pages=[ODD])
+    with workbench(settings, source) as bench:
+        bench.run()
+        row = bench.one("select payload, payload_bytes from rejections")
+        assert bytes(row.payload_bytes) == ODD
+        assert row.payload == "\N{REPLACEMENT CHARACTER}" * 2
+        if not is_kept:
+            with bench.dependencies.transaction() as session:
+                session.execute(text("delete from raw_pages"))
+        source.is_understood = True
+        (done,) = replay(bench)
+        assert done.loaded == 1
 
 
 def test_an_item_that_deviates_is_replayed_once_its_drift_is_accepted(settings):
