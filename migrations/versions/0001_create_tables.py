@@ -157,6 +157,8 @@ def upgrade() -> None:
         sa.Column("error_message", sa.Text(), nullable=True),
         sa.Column("checkpoint_before", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("checkpoint_after", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("judged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("judgement", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.CheckConstraint(
             "status in ('queued','running','success','partial','failed','skipped',"
             "'crashed','cancelled')",
@@ -187,6 +189,13 @@ def upgrade() -> None:
         "ix_etl_runs_source_queued_at", "etl_runs", ["source", "queued_at"], unique=False
     )
     op.create_index(
+        "ix_etl_runs_unjudged",
+        "etl_runs",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("judged_at is null and status in ('success','partial')"),
+    )
+    op.create_index(
         "uq_etl_runs_active_source",
         "etl_runs",
         ["source"],
@@ -199,6 +208,81 @@ def upgrade() -> None:
         ["source", "slot"],
         unique=True,
         postgresql_where=sa.text("slot is not null"),
+    )
+    op.create_table(
+        "anomalies",
+        sa.Column("anomaly_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("incident_id", sa.BigInteger(), nullable=True),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=True),
+        sa.Column("asset_id", sa.BigInteger(), nullable=True),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("figure", sa.Text(), nullable=False),
+        sa.Column("value", sa.Numeric(), nullable=True),
+        sa.Column("expected_low", sa.Numeric(), nullable=True),
+        sa.Column("expected_high", sa.Numeric(), nullable=True),
+        sa.Column("score", sa.Numeric(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="open", nullable=False),
+        sa.Column(
+            "detected_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.Text(), nullable=True),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("alert_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("alert_failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("opened_sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resolved_sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state in ('open','acknowledged','resolved')", name=op.f("ck_anomalies_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["asset_id"],
+            ["assets.asset_id"],
+            name=op.f("fk_anomalies_asset_id_assets"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["incident_id"],
+            ["anomalies.anomaly_id"],
+            name=op.f("fk_anomalies_incident_id_anomalies"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["etl_runs.run_id"],
+            name=op.f("fk_anomalies_run_id_etl_runs"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("anomaly_id", name=op.f("pk_anomalies")),
+        sa.UniqueConstraint(
+            "run_id", "rule", "figure", name=op.f("uq_anomalies_run_id_rule_figure")
+        ),
+    )
+    op.create_index(
+        "uq_anomalies_incident",
+        "anomalies",
+        ["source", "rule", "figure", sa.text("coalesce(asset_id, 0)")],
+        unique=True,
+        postgresql_where=sa.text("incident_id is null and state <> 'resolved'"),
+    )
+    op.create_index("ix_anomalies_incident_id", "anomalies", ["incident_id"], unique=False)
+    op.create_index(
+        "ix_anomalies_detected_at_anomaly_id",
+        "anomalies",
+        ["detected_at", "anomaly_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_anomalies_alert_due_at",
+        "anomalies",
+        ["alert_due_at"],
+        unique=False,
+        postgresql_where=sa.text("alert_due_at is not null"),
     )
     op.create_table(
         "idempotency_keys",
@@ -346,6 +430,12 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Uuid(), nullable=True),
         sa.Column(
             "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "ingested_at",
             sa.DateTime(timezone=True),
             server_default=sa.text("now()"),
             nullable=False,
@@ -747,6 +837,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("anomalies")
     op.drop_index(
         "ix_run_pages_wake_at",
         table_name="run_pages",
@@ -795,6 +886,7 @@ def downgrade() -> None:
         table_name="etl_runs",
         postgresql_where=sa.text("status in ('queued','running')"),
     )
+    op.drop_index("ix_etl_runs_unjudged", table_name="etl_runs")
     op.drop_index("ix_etl_runs_source_queued_at", table_name="etl_runs")
     op.drop_index("ix_etl_runs_queued_at_run_id", table_name="etl_runs")
     op.drop_table("etl_runs")

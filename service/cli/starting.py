@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
 from uuid import UUID
 
 from rich.console import Console
 
-from service.cli import demo_key, migrating, run_views, system, triggering
-from service.cli.connecting import DOTENV
+from service.cli import demo_key, migrating, probes, run_views, system, triggering
+from service.cli.connecting import DOTENV, log_to_stderr
 from service.cli.embedded import valkey
 from service.cli.entry import NOT_ALL_WELL
 from service.cli.output import say
@@ -61,6 +60,7 @@ def _forgotten_afterwards(plan: Plan) -> Iterator[None]:
 
 
 def _bring_up(plan: Plan, supervisor: Supervisor) -> Dependencies:
+    log_to_stderr()
     plan.check()
     port = valkey.free_port(0) or 0
     given = _simulated(plan, port) if plan.demo else {}
@@ -96,22 +96,13 @@ def _start_programs(plan: Plan, supervisor: Supervisor, settings: Settings) -> D
     say("Starting API, worker and beat ...")
     for program in system.programs(plan):
         supervisor.start(program)
-    if not supervisor.wait_until(lambda: _answers(plan.port), at_most_s=_API_START_S):
+    if not supervisor.wait_until(
+        lambda: probes.status(plan.port, "/health/live") == probes.OK, at_most_s=_API_START_S
+    ):
         raise UnavailableError(
             f"The API does not answer; its output is in {plan.directory.logs / 'api.log'}."
         )
     return bootstrap.build(settings, role="cli")
-
-
-def _answers(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/health/live")
-        return connection.getresponse().status == 200  # noqa: PLR2004 - HTTP's OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _run_every_source(

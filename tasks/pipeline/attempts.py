@@ -24,7 +24,7 @@ from tasks.core.failpoints import FailureInjection
 from tasks.core.logging import get_logger
 from tasks.domain.retries import Again, GiveUp, decide
 from tasks.domain.runs import RunStatus, Stage
-from tasks.pipeline import lifecycle
+from tasks.pipeline import judging, lifecycle
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import database, events, pages, runs, totals
 from tasks.store.events import Step
@@ -92,6 +92,8 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim, work: Work) -> Aga
     except Exception as error:  # noqa: BLE001 - the edge: see the module's docstring
         return _fail(dependencies, run, claim, _understood(error))
     _send(dependencies, run, messages)
+    if claim.stage is Stage.LOAD:
+        judging.judge(dependencies, run.run_id)
     failpoints.reach(failpoints.BEFORE_ACK)
     return None
 

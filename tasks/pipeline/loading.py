@@ -103,7 +103,7 @@ def _complete(session: Session, run: Run, last: RunPage) -> None:
     """End the run; loads keep the order of pages, so its last page is loaded after all others."""
     status = completed_status(rejected=run.records_failed)
     checkpoint = run.checkpoint_before or {}
-    if not run.options.get("dry_run"):
+    if not (run.options.get("dry_run") or run.options.get("keep_checkpoint")):
         failpoints.reach(failpoints.BEFORE_CHECKPOINT)
         checkpoint = last.checkpoint or {}
         checkpoints.move(session, run.source, checkpoint, run_id=run.run_id)

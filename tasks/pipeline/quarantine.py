@@ -11,24 +11,14 @@ from sqlalchemy.orm import Session
 
 from tasks.domain.contracts import ContractMode
 from tasks.domain.pages import Page
-from tasks.domain.records import Item, Quote
+from tasks.domain.records import Item, Quote, Record
 from tasks.domain.runs import completed_status
 from tasks.pipeline import lifecycle, loading, refining
 from tasks.pipeline.dependencies import Dependencies
-from tasks.pipeline.refining import Fresh, Refinery, Transformed
+from tasks.pipeline.refining import Fresh, Refinery
 from tasks.pipeline.watching import StoredPage
 from tasks.sources.base import Connector
-from tasks.store import (
-    audit,
-    checkpoints,
-    events,
-    news,
-    quotes,
-    raw_pages,
-    rejections,
-    runs,
-    staging,
-)
+from tasks.store import audit, news, quotes, raw_pages, rejections, replays, runs, staging
 from tasks.store.audit import Actor
 from tasks.store.rejections import Selection
 from tasks.store.staging import Staged
@@ -36,7 +26,6 @@ from tasks.store.tables import RejectionRow, Run
 
 MAX_AT_ONCE = 1000
 """A replay is one transaction; what is beyond this waits for the next call."""
-_PAGE = 1
 
 
 class Replayed(NamedTuple):
@@ -44,8 +33,9 @@ class Replayed(NamedTuple):
 
     Attributes:
         run_id: The run that loaded the items; None when none could be loaded.
-        loaded: Items that are records now.
-        superseded: Items for which something newer is known: closed, and nothing overwritten.
+        loaded: Items that are the latest of their kind now.
+        superseded: Items that change nothing, for something newer is known: closed like those
+            that were loaded.
         rejected: Items that the rules still refuse; they stay open.
     """
 
@@ -54,6 +44,13 @@ class Replayed(NamedTuple):
     loaded: int
     superseded: int
     rejected: int
+
+
+class _Part(NamedTuple):
+    """What can be loaded of the items of one stored page; None for pages that are gone."""
+
+    raw_page_id: int | None
+    staged: list[Staged]
 
 
 def replay(dependencies: Dependencies, selection: Selection, *, actor: Actor) -> list[Replayed]:
@@ -101,39 +98,36 @@ def _replay(
     rows: Sequence[RejectionRow],
     actor: Actor,
 ) -> Replayed:
-    connector = dependencies.connector(source)
-    result = _transformed(dependencies, session, source, rows)
-    current = _current(session, connector, result.staged)
-    run_id = None
-    if result.staged:
-        run_id = _load(dependencies, session, source, current, rejected=len(result.quarantined))
-        digests = [entry.digest for entry in result.staged]
-        rejections.mark_replayed(session, source, run_id, digests)
-    outcome = Replayed(
-        source,
-        run_id,
-        loaded=len(current),
-        superseded=len(result.staged) - len(current),
-        rejected=len(result.quarantined),
-    )
-    detail = {"ids": [row.rejection_id for row in rows], **outcome._asdict(), "run_id": str(run_id)}
+    parts = _normalised(dependencies, session, source, rows)
+    staged = [entry for part in parts for entry in part.staged]
+    rejected = len(rows) - len(staged)
+    outcome = Replayed(source, None, loaded=0, superseded=0, rejected=rejected)
+    if staged:
+        run = _load(dependencies, session, source, parts, rejected=rejected)
+        rejections.mark_replayed(session, source, run.run_id, [entry.digest for entry in staged])
+        ids = [entry.record.external_id for entry in staged]
+        loaded = runs.count_latest(session, run, ids)
+        outcome = Replayed(source, run.run_id, loaded, len(staged) - loaded, rejected)
+    detail = outcome._asdict() | {"run_id": str(outcome.run_id)}
+    detail |= {"ids": [row.rejection_id for row in rows]}
     audit.add(session, actor, "quarantine.replay", f"source/{source}", detail)
     return outcome
 
 
-def _transformed(
+def _normalised(
     dependencies: Dependencies, session: Session, source: str, rows: Iterable[RejectionRow]
-) -> Transformed:
+) -> list[_Part]:
     refinery = _refinery(dependencies, source)
-    result = Transformed([], [])
+    parts = []
     in_order = sorted(rows, key=lambda row: (row.raw_page_id or 0, row.item))
     for raw_page_id, members in groupby(in_order, lambda row: row.raw_page_id):
+        staged: list[Staged] = []
         for stored, fresh in _stored(session, refinery.connector, raw_page_id, list(members)):
-            judged = refinery.contracted(session, stored, fresh)
-            staged, quarantined = refinery.normalised(judged)
-            result.staged.extend(staged)
-            result.quarantined.extend(quarantined)
-    return result
+            staged += refinery.normalised(refinery.contracted(session, stored, fresh)).staged
+        if raw_page_id is None:
+            staged = _newer(session, refinery.connector, staged)
+        parts.append(_Part(raw_page_id, staged))
+    return [part for part in parts if part.staged]
 
 
 def _refinery(dependencies: Dependencies, source: str) -> Refinery:
@@ -180,18 +174,17 @@ def _alone(connector: Connector, row: RejectionRow) -> tuple[Page, Item]:
     return page, Item(row.external_id, payload, {"fetched_at": row.created_at})
 
 
-def _current(session: Session, connector: Connector, staged: Sequence[Staged]) -> list[Staged]:
-    """Leave out what something newer, or as new, is known of."""
+def _newer(session: Session, connector: Connector, staged: Sequence[Staged]) -> list[Staged]:
+    """Leave out what something as new is known of, where nobody knows which came in last."""
     source, ids = connector.spec.name, [entry.record.external_id for entry in staged]
     if connector.spec.kind == "news":
-        known: Mapping[str, object] = news.digests(session, source, ids)
+        known = news.digests(session, source, ids)
         return [entry for entry in staged if entry.record.external_id not in known]
     latest = quotes.observed_at(session, source, ids)
-    return [entry for entry in staged if _is_newer(entry, latest)]
+    return [entry for entry in staged if _is_newer(entry.record, latest)]
 
 
-def _is_newer(entry: Staged, latest: Mapping[str, datetime]) -> bool:
-    record = entry.record
+def _is_newer(record: Record, latest: Mapping[str, datetime]) -> bool:
     known = latest.get(record.external_id)
     return known is None or (isinstance(record, Quote) and record.observed_at > known)
 
@@ -200,39 +193,32 @@ def _load(
     dependencies: Dependencies,
     session: Session,
     source: str,
-    staged: Sequence[Staged],
+    parts: Sequence[_Part],
     *,
     rejected: int,
-) -> UUID:
+) -> Run:
     """Load through the same code as any run, as a run that begins and ends here."""
-    checkpoint = checkpoints.get(session, source)
-    run = runs.add(
+    count = sum(len(part.staged) for part in parts)
+    run = lifecycle.insert_run(
+        dependencies,
         session,
         source,
-        {
-            "trigger": "replay",
-            "options": {"reason": "quarantine"},
-            "checkpoint_before": checkpoint,
-            "records_extracted": len(staged) + rejected,
-            "records_processed": len(staged),
-            "records_failed": rejected,
-        },
+        trigger="replay",
+        options={"reason": "quarantine", "keep_checkpoint": True},
+        pages=len(parts),
+        records_extracted=count + rejected,
+        records_processed=count,
+        records_failed=rejected,
     )
-    if run is None:
-        raise lifecycle.refusal(session, source)
-    events.add(session, run.run_id, "run_queued", detail={"trigger": "replay"})
     runs.start(session, run.run_id)
-    _bring(dependencies, session, run, staged)
+    kind = dependencies.connector(source).spec.kind
+    numbers = list(range(1, len(parts) + 1))
+    for number, part in zip(numbers, parts, strict=True):
+        replays.add_loaded(session, run.run_id, number, part.raw_page_id, records=len(part.staged))
+        # Items of several pages that are gone may have had the same place.
+        numbered = [entry._replace(item=place) for place, entry in enumerate(part.staged)]
+        staging.stage(session, kind, run.run_id, number, numbered)
+    loading.load_staged(dependencies, session, run, numbers)
     status = completed_status(rejected=rejected)
-    lifecycle.end(session, run, status, checkpoint_after=checkpoint)
-    return run.run_id
-
-
-def _bring(
-    dependencies: Dependencies, session: Session, run: Run, staged: Sequence[Staged]
-) -> None:
-    kind = dependencies.connector(run.source).spec.kind
-    numbered = [entry._replace(item=number) for number, entry in enumerate(staged)]
-    staging.stage(session, kind, run.run_id, _PAGE, numbered)
-    loading.load_staged(dependencies, session, run, [_PAGE])
-    staging.clear(session, kind, run.run_id, [_PAGE])
+    lifecycle.end(session, run, status, checkpoint_after=run.checkpoint_before)
+    return run

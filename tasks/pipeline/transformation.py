@@ -96,7 +96,7 @@ def _fresh(session: Session, spec: SourceSpec, run: Run, items: Sequence[Item]) 
 def _watched(session: Session, row: RunPage, fresh: Sequence[Fresh]) -> Iterable[Fresh]:
     if not failpoints.is_armed():
         return fresh
-    before = pages.items_before(session, row.run_id, row.page)
+    before = runs.items_before(session, row.run_id, row.page)
     return failpoints.records(fresh, lambda entry: before + entry.number + 1)
 
 

@@ -46,6 +46,8 @@ class SourceSpec:
         precedence: When sources of equal standing must be ordered, lower goes first.
         schema_name: Names the shape that a page's items have; items of pages with the same name
             are compared with the same baseline. None for items without a shape worth watching.
+        incremental: A run asks only for what is new since the last one, so the numbers of items
+            of two runs say nothing about each other.
     """
 
     name: str
@@ -57,6 +59,7 @@ class SourceSpec:
     resume_within_s: int
     precedence: int
     schema_name: Callable[[Page], str | None] | None = None
+    incremental: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

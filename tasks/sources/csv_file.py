@@ -64,6 +64,7 @@ class CsvFiles:
         precedence=30,
         # Each file has a header of its own; a page that stands for a broken file has none.
         schema_name=lambda page: page.request.rpartition(" bytes ")[0] or None,
+        incremental=True,
     )
 
     def fetch(self, context: FetchContext, cursor: Cursor | None) -> Fetched:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -127,7 +128,7 @@ class ScriptedConnector:
             symbol=entry["symbol"],
             name=entry["name"],
             rank=entry["rank"],
-            price_usd=entry["price"],
+            price_usd=None if entry["price"] is None else Decimal(entry["price"]),
             market_cap_usd=entry["cap"],
             volume_24h_usd=None,
             percent_change_24h=None,
