@@ -54,8 +54,9 @@ def create_app(dependencies: Dependencies) -> Flask:
     """Return the WSGI app over these parts of the engine; nothing is connected yet."""
     app = _configured()
     settings, clock = dependencies.settings, dependencies.clock
-    app.extensions["kasparro"] = rest.Delivery(dependencies, dashboard.page)
-    requests.init_app(app, clock=clock, engine=dependencies.engine)
+    delivery = rest.Delivery(dependencies, dashboard.page)
+    app.extensions["kasparro"] = delivery
+    requests.init_app(app, clock=clock, engines=(dependencies.engine, delivery.reader))
     http_metrics.init_app(app, clock)
     app.after_request(_add_security_headers)
     app.after_request(rest.add_rate_limit_headers)

@@ -566,6 +566,8 @@ def upgrade() -> None:
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("payload_bytes", sa.LargeBinary(), nullable=True),
+        sa.Column("replay_run_id", sa.Uuid(), nullable=True),
         sa.Column("state", sa.Text(), server_default="open", nullable=False),
         sa.Column("occurrences", sa.Integer(), server_default="1", nullable=False),
         sa.Column(
@@ -589,12 +591,89 @@ def upgrade() -> None:
             name=op.f("fk_rejections_run_id_etl_runs"),
             ondelete="SET NULL",
         ),
+        sa.ForeignKeyConstraint(
+            ["replay_run_id"],
+            ["etl_runs.run_id"],
+            name=op.f("fk_rejections_replay_run_id_etl_runs"),
+            ondelete="SET NULL",
+        ),
         sa.PrimaryKeyConstraint("rejection_id", name=op.f("pk_rejections")),
         sa.UniqueConstraint(
             "source", "digest", "rule", "field", name=op.f("uq_rejections_source_digest_rule_field")
         ),
     )
     op.create_index("ix_rejections_run_id", "rejections", ["run_id"], unique=False)
+    op.create_index("ix_rejections_replay_run_id", "rejections", ["replay_run_id"], unique=False)
+    op.create_table(
+        "schema_shapes",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("schema_name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("shape", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("drift_id", sa.BigInteger(), nullable=True),
+        sa.Column("accepted_by", sa.Text(), nullable=False),
+        sa.Column(
+            "accepted_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("source", "schema_name", "version", name=op.f("pk_schema_shapes")),
+    )
+    op.create_table(
+        "schema_drift_logs",
+        sa.Column("drift_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=True),
+        sa.Column("schema_name", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("elements", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("confidence_score", sa.Numeric(), nullable=False),
+        sa.Column("missing_fields", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("extra_fields", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("fuzzy_matches", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("type_changes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("null_rate_changes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("warnings", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("overlay", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("status", sa.Text(), server_default="open", nullable=False),
+        sa.Column("occurrences", sa.Integer(), server_default="1", nullable=False),
+        sa.Column(
+            "detected_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "last_seen_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "status in ('open','accepted','muted')", name=op.f("ck_schema_drift_logs_status")
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["etl_runs.run_id"],
+            name=op.f("fk_schema_drift_logs_run_id_etl_runs"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("drift_id", name=op.f("pk_schema_drift_logs")),
+        sa.UniqueConstraint(
+            "source",
+            "schema_name",
+            "fingerprint",
+            name=op.f("uq_schema_drift_logs_source_schema_name_fingerprint"),
+        ),
+    )
+    op.create_index("ix_schema_drift_logs_run_id", "schema_drift_logs", ["run_id"], unique=False)
+    op.create_index(
+        "ix_schema_drift_logs_detected_at_drift_id",
+        "schema_drift_logs",
+        ["detected_at", "drift_id"],
+        unique=False,
+    )
     op.create_table(
         "run_events",
         sa.Column("event_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -763,6 +842,11 @@ def downgrade() -> None:
     op.drop_table("staged_news")
     op.drop_index("ix_run_events_run_id_event_id", table_name="run_events")
     op.drop_table("run_events")
+    op.drop_index("ix_schema_drift_logs_detected_at_drift_id", table_name="schema_drift_logs")
+    op.drop_index("ix_schema_drift_logs_run_id", table_name="schema_drift_logs")
+    op.drop_table("schema_drift_logs")
+    op.drop_table("schema_shapes")
+    op.drop_index("ix_rejections_replay_run_id", table_name="rejections")
     op.drop_index("ix_rejections_run_id", table_name="rejections")
     op.drop_table("rejections")
     op.drop_index("ix_raw_pages_source_ingested_at", table_name="raw_pages")

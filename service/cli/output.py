@@ -63,7 +63,7 @@ def _cell(value: Any) -> str:
 
 
 def show(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table to stdout; where nobody looks at a terminal, it is as wide as it needs to be."""
+    """Print a table to stdout; without a terminal it is as wide as it needs to be."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)

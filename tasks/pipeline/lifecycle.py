@@ -7,7 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from tasks.core.errors import ConflictError, KasparroError, UnavailableError
+from tasks.core import failpoints
+from tasks.core.errors import ConflictError, InvalidInputError, KasparroError, UnavailableError
 from tasks.core.logging import get_logger
 from tasks.domain.runs import RunStatus
 from tasks.pipeline.dependencies import Dependencies
@@ -47,15 +48,18 @@ def queue_run(
         source: Name of an enabled source.
         trigger: ``schedule`` | ``api`` | ``cli`` | ``backfill``; for the others see
             :mod:`tasks.pipeline.retrying` and :mod:`tasks.pipeline.replaying`.
-        options: ``full_refresh``, ``dry_run``, ``reason``.
+        options: ``full_refresh``, ``dry_run``, ``reason``, ``failure`` (see
+            :func:`tasks.core.failpoints.parse_override`).
         values: ``slot``, ``parent_run_id``, ``request_id``.
 
     Raises:
         NotFoundError: If there is no such source.
+        InvalidInputError: If ``failure`` is not valid, or not allowed here.
         ConflictError: If it has an active run (``active_run_id`` in the context), or the slot has
             had its run.
     """
     options = dict(options or {})
+    _check_failure(dependencies, options.get("failure"))
     run = insert_run(dependencies, session, source, trigger=trigger, options=options, **values)
     within = timedelta(seconds=dependencies.connector(source).spec.resume_within_s)
     broken = None
@@ -90,6 +94,16 @@ def begin(session: Session, run: Run, broken: Run | None) -> None:
         run.resumed_run_id = broken.run_id
         events.add(session, run.run_id, "run_resumed", detail={"from": str(broken.run_id)})
     session.flush()
+
+
+def _check_failure(dependencies: Dependencies, wanted: Mapping[str, Any] | None) -> None:
+    if wanted and not dependencies.settings.failures.allowed:
+        raise InvalidInputError(
+            "Failures are not injected in production unless ALLOW_FAILURE_INJECTION=true.",
+            field="failure",
+        )
+    if wanted:
+        failpoints.parse_override(wanted)
 
 
 def _refusal(session: Session, source: str) -> ConflictError:

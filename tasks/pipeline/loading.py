@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from tasks.core import failpoints
 from tasks.domain.retries import Again
 from tasks.domain.runs import PageState, Stage, completed_status
 from tasks.pipeline import lifecycle, trust
@@ -39,11 +40,13 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
     kind = dependencies.connector(run.source).spec.kind
     with dependencies.transaction() as session:
         rows = pages.hold(session, claim)
+        failpoints.reach(failpoints.BEFORE_LOAD)
         if not run.options.get("dry_run"):
             if kind == "news":
                 _load_news(session, run, claim.pages)
             else:
                 _load_quotes(dependencies, session, run, claim.pages)
+        failpoints.reach(failpoints.AFTER_LOAD)
         staging.clear(session, kind, run.run_id, claim.pages)
         moment = database.now(session)
         for row in rows:
@@ -53,6 +56,7 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
         if rows[-1].is_last:
             _complete(session, held, rows[-1])
         following = pages.next_transformed(session, run.run_id)
+    failpoints.reach(failpoints.AFTER_LOAD_COMMIT)
     return [] if following is None else [Message(Stage.LOAD, following)]
 
 
@@ -86,6 +90,8 @@ def _complete(session: Session, run: Run, last: RunPage) -> None:
     status = completed_status(rejected=run.records_failed)
     checkpoint = run.checkpoint_before or {}
     if not (run.options.get("dry_run") or run.options.get("keep_checkpoint")):
+        failpoints.reach(failpoints.BEFORE_CHECKPOINT)
         checkpoint = last.checkpoint or {}
         checkpoints.move(session, run.source, checkpoint, run_id=run.run_id)
+        failpoints.reach(failpoints.AFTER_CHECKPOINT)
     lifecycle.end(session, run, status, checkpoint_after=checkpoint)

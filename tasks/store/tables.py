@@ -487,7 +487,11 @@ class Checkpoint(Base):
 
 
 class RejectionRow(Base):
-    """An item in quarantine. The same item failing the same rule again is the same row, counted."""
+    """An item in quarantine. The same item failing the same rule again is the same row, counted.
+
+    ``payload`` is for people; ``payload_bytes`` is kept only where the text cannot give the item's
+    bytes back. ``replay_run_id`` is the run that loaded the item after all.
+    """
 
     __tablename__ = "rejections"
 
@@ -502,6 +506,10 @@ class RejectionRow(Base):
     rule: Mapped[str]
     reason: Mapped[str]
     payload: Mapped[str]
+    payload_bytes: Mapped[bytes | None]
+    replay_run_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("etl_runs.run_id", ondelete="SET NULL")
+    )
     state: Mapped[str] = mapped_column(server_default="open")
     occurrences: Mapped[int] = mapped_column(Integer, server_default="1")
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
@@ -511,6 +519,62 @@ class RejectionRow(Base):
         CheckConstraint("state in ('open','replayed','discarded')", name="state"),
         UniqueConstraint("source", "digest", "rule", "field"),
         Index("ix_rejections_run_id", "run_id"),
+        Index("ix_rejections_replay_run_id", "replay_run_id"),
+    )
+
+
+class SchemaShape(Base):
+    """An accepted shape of a source's items; the highest version counts.
+
+    Version 1 is what was in force before the first decision: the declared shape, or for a source
+    that declares none the shape of its first page. ``drift_id`` is what was accepted.
+    """
+
+    __tablename__ = "schema_shapes"
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    schema_name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    shape: Mapped[dict[str, Any]]
+    drift_id: Mapped[int | None]
+    accepted_by: Mapped[str]
+    accepted_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class SchemaDriftLog(Base):
+    """A deviation from the accepted shape. The same one again is the same row, counted.
+
+    ``elements`` are its deviations one by one: a batch that shows only some of them counts here
+    as well. ``overlay`` is what accepting it merges into the accepted shape. ``run_id`` is the
+    newest run that saw it, ``occurrences`` counts batches.
+    """
+
+    __tablename__ = "schema_drift_logs"
+
+    drift_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    source: Mapped[str]
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("etl_runs.run_id", ondelete="SET NULL"))
+    schema_name: Mapped[str]
+    fingerprint: Mapped[str]
+    elements: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    confidence_score: Mapped[Decimal]
+    missing_fields: Mapped[list[Any]]
+    extra_fields: Mapped[list[Any]]
+    fuzzy_matches: Mapped[list[Any]]
+    type_changes: Mapped[dict[str, Any]]
+    null_rate_changes: Mapped[dict[str, Any]]
+    warnings: Mapped[list[Any]]
+    overlay: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(server_default="open")
+    occurrences: Mapped[int] = mapped_column(Integer, server_default="1")
+    detected_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    __table_args__ = (
+        CheckConstraint("status in ('open','accepted','muted')", name="status"),
+        UniqueConstraint("source", "schema_name", "fingerprint"),
+        Index("ix_schema_drift_logs_run_id", "run_id"),
+        Index("ix_schema_drift_logs_detected_at_drift_id", "detected_at", "drift_id"),
     )
 
 

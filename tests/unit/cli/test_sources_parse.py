@@ -66,7 +66,8 @@ def test_csv_files_are_parsed_too(tmp_path):
 
 
 def test_feeds_are_parsed_too_under_both_names(tmp_path):
-    feed = "<rss version='2.0'><channel><title>F</title><item><title>T</title></item></channel></rss>"
+    item = "<item><title>T</title></item>"
+    feed = f"<rss version='2.0'><channel><title>F</title>{item}</channel></rss>"
     file = _write(tmp_path / "feed.xml", feed)
     for name in ("rss", "rss_feed"):
         assert kasparro("sources", "parse", name, file, "--json").json()["source"] == "rss"

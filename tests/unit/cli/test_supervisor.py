@@ -58,9 +58,9 @@ def test_a_child_that_dies_is_started_again_and_a_sentence_says_why(
 
 
 def test_a_child_that_keeps_dying_ends_the_start_and_names_its_log(supervisor, child, directory):
-    with pytest.raises(UnavailableError, match="was ended by SIGKILL, 6 times") as gave_up:
-        with supervisor.running():
-            supervisor.start(child("kill -9 $$"))
+    with supervisor.running():
+        supervisor.start(child("kill -9 $$"))
+        with pytest.raises(UnavailableError, match="was ended by SIGKILL, 6 times") as gave_up:
             supervisor.wait_until(lambda: False)
     assert str(directory.logs / "child.log") in str(gave_up.value)
 
@@ -72,9 +72,7 @@ def test_waiting_has_a_limit(supervisor):
 
 def test_children_end_with_their_own_children_in_reverse_order(supervisor, child, tmp_path):
     order, grandchildren = tmp_path / "order", tmp_path / "grandchildren"
-    script = (
-        "trap 'echo {0} >> {1}; exit' TERM; sleep 600 & echo $! >> {2}; wait"
-    )
+    script = "trap 'echo {0} >> {1}; exit' TERM; sleep 600 & echo $! >> {2}; wait"
     with supervisor.running():
         for name in ("first", "second"):
             supervisor.start(child(script.format(name, order, grandchildren), name=name))
@@ -85,7 +83,8 @@ def test_children_end_with_their_own_children_in_reverse_order(supervisor, child
 
 
 def test_a_child_that_does_not_listen_is_killed(supervisor, child, tmp_path):
-    deaf = child(f"trap '' TERM; echo up > '{tmp_path}/up'; while :; do sleep 1; done", patience_s=0.1)
+    script = f"trap '' TERM; echo up > '{tmp_path}/up'; while :; do sleep 1; done"
+    deaf = child(script, patience_s=0.1)
     with supervisor.running():
         supervisor.start(deaf)
         supervisor.wait_until((tmp_path / "up").exists)
