@@ -9,7 +9,6 @@ from service.cli.command_lines import WORKER_NAME
 from service.cli.entry import NOT_ALL_WELL
 from service.cli.options import data_dir_option
 
-
 _ROLES = ("api", "worker", "beat", "flower", "simulator")
 
 
