@@ -111,8 +111,9 @@ def _path(source: SourceSettings) -> Check:
 def _address(name: str, address: str) -> Check:
     """Tell whether somebody answers; any status counts, for the vendor's root may be anything."""
     try:
-        response = requests.head(address, timeout=_TIMEOUT_S, allow_redirects=True)
+        with requests.request("GET", address, timeout=_TIMEOUT_S, stream=True) as response:
+            status = response.status_code
     except requests.RequestException as error:
         advice = "Check the network, a proxy, or the address."
         return Check(f"source {name}", f"{address}: {type(error).__name__}", advice)
-    return Check(f"source {name}", f"{address} answers ({response.status_code})")
+    return Check(f"source {name}", f"{address} answers ({status})")

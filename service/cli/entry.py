@@ -50,6 +50,7 @@ COMMANDS = {
         "service.cli.probing:probe", "Tell whether a role on this host is well; exit 1 if not."
     ),
     "simulator": Lazy("service.cli.simulator:simulator", "Serve a simulated market."),
+    "eval": Lazy("service.cli.evaluation:evaluation", "Measure rules against labelled examples."),
     "openapi": Lazy("service.cli.openapi:openapi", "Print the API's description."),
 }
 

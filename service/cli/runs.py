@@ -13,8 +13,18 @@ if TYPE_CHECKING:
     from service.cli.triggering import RunRow, Started
     from tasks.pipeline.dependencies import Dependencies
 
-_LIST_COLUMNS = ("run_id", "source", "status", "trigger", "queued_at", "duration_seconds")
-_FIGURES = ("records_processed", "records_unchanged", "records_failed", "error_message")
+_COLUMNS = {
+    "source": "source",
+    "status": "status",
+    "trigger": "trigger",
+    "queued": "queued_at",
+    "seconds": "duration_seconds",
+    "records": "records_processed",
+    "unchanged": "records_unchanged",
+    "rejected": "records_failed",
+    "run": "run_id",
+    "message": "error_message",
+}
 
 
 @click.command
@@ -78,14 +88,8 @@ def runs(*, source: str | None, limit: int, data_dir: Path, as_json: bool) -> No
         found = triggering.newest(dependencies, source=source, limit=limit)
     if as_json:
         return output.emit([_members(row) for row in found])
-    names = (*_LIST_COLUMNS, *_FIGURES)
-    return output.show(
-        [name.removeprefix("records_").removesuffix("_message") for name in names],
-        (
-            output.pick(_members(row) | {"status": output.styled_status(row.status)}, names)
-            for row in found
-        ),
-    )
+    styled = (_members(row) | {"status": output.styled_status(row.status)} for row in found)
+    return output.show(list(_COLUMNS), (output.pick(row, _COLUMNS.values()) for row in styled))
 
 
 def _members(row: "RunRow") -> dict[str, object]:

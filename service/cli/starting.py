@@ -7,7 +7,7 @@ from uuid import UUID
 from rich.console import Console
 
 from service.cli import demo_key, migrating, probes, run_views, system, triggering
-from service.cli.connecting import DOTENV
+from service.cli.connecting import DOTENV, log_to_stderr
 from service.cli.embedded import valkey
 from service.cli.entry import NOT_ALL_WELL
 from service.cli.output import say
@@ -60,6 +60,7 @@ def _forgotten_afterwards(plan: Plan) -> Iterator[None]:
 
 
 def _bring_up(plan: Plan, supervisor: Supervisor) -> Dependencies:
+    log_to_stderr()
     plan.check()
     port = valkey.free_port(0) or 0
     given = _simulated(plan, port) if plan.demo else {}

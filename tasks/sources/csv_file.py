@@ -62,6 +62,9 @@ class CsvFiles:
         # Offsets stay true however long the break: the content is checked again.
         resume_within_s=7 * 24 * 3600,
         precedence=30,
+        # Each file has a header of its own; a page that stands for a broken file has none.
+        schema_name=lambda page: page.request.rpartition(" bytes ")[0] or None,
+        incremental=True,
     )
 
     def fetch(self, context: FetchContext, cursor: Cursor | None) -> Fetched:

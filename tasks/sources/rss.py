@@ -85,6 +85,7 @@ class Rss:
         fresh_for_s=24 * 3600,
         resume_within_s=3600,
         precedence=40,
+        incremental=True,
     )
 
     def fetch(self, context: FetchContext, cursor: Cursor | None) -> Fetched:
