@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from tasks import bootstrap, messages
-from tasks.pipeline import lifecycle, sweeping
+from tasks.pipeline import lifecycle, mentioning, sweeping
 
 
 @shared_task(name=messages.START_DUE_RUN)
@@ -14,5 +14,7 @@ def start_due_run(source: str) -> None:
 
 @shared_task(name=messages.SWEEP)
 def sweep() -> None:
-    """Send again what nobody holds."""
-    sweeping.sweep(bootstrap.worker_dependencies())
+    """Send again what nobody holds, and link news to assets that came after them."""
+    dependencies = bootstrap.worker_dependencies()
+    sweeping.sweep(dependencies)
+    mentioning.refresh(dependencies)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from tasks.domain.retries import Again
 from tasks.domain.runs import PageState, Stage, completed_status
-from tasks.pipeline import lifecycle
+from tasks.pipeline import lifecycle, mentioning
 from tasks.pipeline.attempts import Message, attempt, note_finished
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import (
@@ -82,8 +82,9 @@ def policies(dependencies: Dependencies) -> dict[str, SourcePolicy]:
 
 
 def _load_news(session: Session, run: Run, numbers: Sequence[int]) -> None:
-    added = news.upsert(session, run.source, run.run_id, numbers)
-    versions.bump(session, "news", added_rows=added)
+    upserted = news.upsert(session, run.source, run.run_id, numbers)
+    mentioning.link(session, upserted.news_ids)
+    versions.bump(session, "news", added_rows=upserted.added)
 
 
 def _complete(session: Session, run: Run, last: RunPage) -> None:

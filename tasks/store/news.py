@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -25,9 +26,16 @@ _UPSERT = text(
       published_at = coalesce(excluded.published_at, n.published_at),
       digest = excluded.digest, run_id = excluded.run_id, updated_at = now()
     where excluded.digest is distinct from n.digest
-    returning (xmax = 0) as is_new
+    returning news_id, (xmax = 0) as is_new
     """
 )
+
+
+class Upserted(NamedTuple):
+    """The entries whose text is new or edited, and how many of them are new."""
+
+    news_ids: list[int]
+    added: int
 
 
 def digests(session: Session, source: str, ids: Sequence[str]) -> dict[str, bytes]:
@@ -37,7 +45,9 @@ def digests(session: Session, source: str, ids: Sequence[str]) -> dict[str, byte
     return {external_id: bytes(digest) for external_id, digest in rows}
 
 
-def upsert(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> int:
-    """Insert or update the staged entries and return how many are new."""
-    rows = session.execute(_UPSERT, {"source": source, "run_id": run_id, "pages": list(pages)})
-    return sum(row.is_new for row in rows)
+def upsert(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> Upserted:
+    """Insert or update the staged entries."""
+    rows = session.execute(
+        _UPSERT, {"source": source, "run_id": run_id, "pages": list(pages)}
+    ).all()
+    return Upserted([row.news_id for row in rows], added=sum(row.is_new for row in rows))
