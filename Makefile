@@ -38,9 +38,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 	fi; \
 	echo "Installing into $(VENV) with $$found; the first time takes a minute ..."; \
 	"$$found" -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes \
 	  --only-binary :all: --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
 	@touch $(INSTALLED)
 

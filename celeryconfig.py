@@ -5,9 +5,9 @@ Measured reasons: docs/adr/0004-celery-and-redis.md.
 
 from kombu.entity import Exchange, Queue
 
-from tasks.core.schedules import Every
+from tasks.core.schedules import Every, parse_schedule
 from tasks.core.settings import load_settings
-from tasks.messages import QUEUES, START_DUE_RUN, SWEEP, fetch_task
+from tasks.messages import AGE, PURGE, QUEUES, START_DUE_RUN, SWEEP, WATCH, fetch_task
 from tasks.scheduling import Aligned
 
 _settings = load_settings()
@@ -72,6 +72,21 @@ beat_schedule = {
         "task": SWEEP,
         "schedule": Aligned(Every(_limits.sweep_s)),
         "options": {"queue": "maintenance", "expires": _limits.sweep_s * 2},
+    },
+    "watch": {
+        "task": WATCH,
+        "schedule": Aligned(Every(60)),
+        "options": {"queue": "maintenance", "expires": 120},
+    },
+    "purge": {
+        "task": PURGE,
+        "schedule": Aligned(parse_schedule("41 3 * * *")),
+        "options": {"queue": "maintenance", "expires": 3600},
+    },
+    "age": {
+        "task": AGE,
+        "schedule": Aligned(Every(60)),
+        "options": {"queue": "maintenance", "expires": 120},
     },
 } | {
     f"run-{source.name}": {

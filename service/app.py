@@ -20,7 +20,7 @@ from service.resources import (
     runs,
     stats,
 )
-from service.version import VERSION
+from service.version import API_VERSION
 from tasks.core.logging import get_logger
 from tasks.pipeline.dependencies import Dependencies
 
@@ -37,6 +37,10 @@ BLUEPRINTS = (
     operations.blueprint,
 )
 MAX_BODY_BYTES = 64 * 1024
+_ABOUT = (
+    "One trustworthy price per crypto asset, from many sources. Numbers keep every stored digit, "
+    "times are RFC 3339 in UTC, errors are problem details (RFC 9457)."
+)
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -48,30 +52,47 @@ _log = get_logger(__name__)
 
 def create_app(dependencies: Dependencies) -> Flask:
     """Return the WSGI app over these parts of the engine; nothing is connected yet."""
-    app = Flask("service", static_folder=None)
-    app.json = ExactJsonProvider(app)
-    app.config.from_mapping(
-        API_TITLE="kasparro",
-        API_VERSION=VERSION,
-        OPENAPI_VERSION="3.1.0",
-        API_SPEC_OPTIONS={"info": {"description": __doc__}},
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
-        MAX_FORM_PARTS=1,
-        PROPAGATE_EXCEPTIONS=False,
-    )
-    settings = dependencies.settings
-    app.extensions["kasparro"] = rest.Delivery(dependencies, dashboard.page)
-    requests.init_app(app, clock=dependencies.clock, engine=dependencies.engine)
-    http_metrics.init_app(app, dependencies.clock)
+    app = _configured()
+    settings, clock = dependencies.settings, dependencies.clock
+    delivery = rest.Delivery(dependencies, dashboard.page)
+    app.extensions["kasparro"] = delivery
+    requests.init_app(app, clock=clock, engines=(dependencies.engine, delivery.reader))
+    http_metrics.init_app(app, clock)
     app.after_request(_add_security_headers)
     app.after_request(rest.add_rate_limit_headers)
     compression.init_app(app)
     _register(app)
+    app.extensions["kasparro_document"] = docs.make_document(app)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     if settings.api_auth == "off":
         _log.warning("authentication_off", effect="anybody may start runs")
+    return app
+
+
+def describe() -> bytes:
+    """Return the OpenAPI document; needs neither settings nor servers."""
+    app = _configured()
+    _register(app)
+    return docs.make_document(app)
+
+
+def _configured() -> Flask:
+    app = Flask("service", static_folder=None)
+    app.json = ExactJsonProvider(app)
+    app.config.from_mapping(
+        API_TITLE="kasparro",
+        API_VERSION=API_VERSION,
+        OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={
+            "info": {"description": _ABOUT, "license": {"name": "MIT", "identifier": "MIT"}},
+            "servers": [{"url": "/"}],
+        },
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_PARTS=1,
+        PROPAGATE_EXCEPTIONS=False,
+    )
     return app
 
 
@@ -81,7 +102,6 @@ def _register(app: Flask) -> None:
         api.register_blueprint(blueprint)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(dashboard.blueprint)
-    app.extensions["kasparro_document"] = docs.make_document(app)
 
 
 def _add_security_headers(response: Response) -> Response:

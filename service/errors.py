@@ -100,9 +100,7 @@ def from_http(error: HTTPException) -> BaseResponse:
     if error.code is None or error.response is not None:
         return error.get_response()  # a redirect, or a response raised as it is
     if error.code == HTTPStatus.INTERNAL_SERVER_ERROR:
-        cause = getattr(error, "original_exception", None) or error
-        _log.error("request_failed", exc_info=cause)
-        return problem(error.code)
+        return problem(error.code)  # Flask has logged what caused it
     data: dict[str, Any] = getattr(error, "data", None) or {}
     messages = data.get("errors") or data.get("messages") or {}
     fields = _by_field(messages)

@@ -66,6 +66,13 @@ def write(name: str, columns: Mapping[str, str], rows: Iterable[Row]) -> Iterato
     return {"csv": _csv, "ndjson": _ndjson}[name](list(columns), rows)
 
 
+def join_lines(lines: Iterable[str]) -> Iterator[bytes]:
+    """Return lines as bytes, many at a time."""
+    iterator = iter(lines)
+    while chunk := list(islice(iterator, _CHUNK_ROWS)):
+        yield ("\n".join(chunk) + "\n").encode()
+
+
 def neutral(value: Any) -> Any:
     """Return a CSV cell; text a spreadsheet would take for a formula gets an apostrophe before it.
 
@@ -111,7 +118,7 @@ def _parquet(columns: Mapping[str, str], rows: Iterable[Row], arrow: Any) -> Ite
     schema = arrow.schema([(name, _arrow_type(arrow, kind)) for name, kind in columns.items()])
     with tempfile.TemporaryFile() as file:
         with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-            for chunk in _chunks(rows, 20 * _CHUNK_ROWS):
+            for chunk in _chunks(rows, 5 * _CHUNK_ROWS):
                 values = zip(*chunk, strict=True)
                 arrays = [
                     _arrow_array(arrow, column, kind)

@@ -8,6 +8,11 @@ import shutil
 import tempfile
 from typing import Any
 
+import gunicorn
+
+# What runs here is nobody's business; gunicorn offers no setting for its ``Server`` header.
+gunicorn.SERVER = "kasparro"
+
 # Two processes keep answering while one reloads; a request waits for PostgreSQL, not for Python,
 # so threads share a process well. Each thread holds at most one connection.
 workers = 2

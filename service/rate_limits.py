@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from limits import RateLimitItemPerMinute
 from limits.errors import StorageError
-from limits.storage import storage_from_string
+from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from prometheus_client import Counter
 
@@ -53,15 +53,19 @@ class RedisRateLimiter:
     """A sliding window of a minute for each caller."""
 
     def __init__(self, redis_url: str, clock: Clock) -> None:
-        storage = storage_from_string(
+        self._storage = RedisStorage(
             redis_url,
             wrap_exceptions=True,
             socket_timeout=_TIMEOUT_S,
             socket_connect_timeout=_TIMEOUT_S,
         )
-        self._strategy = SlidingWindowCounterRateLimiter(storage)
+        self._strategy = SlidingWindowCounterRateLimiter(self._storage)
         self._clock = clock
         self._asleep_until = -math.inf
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._storage.storage.close()
 
     def hit(self, caller: str, per_minute: int) -> Verdict | None:
         """Count one request; None if Redis does not answer and nothing is known."""

@@ -37,6 +37,10 @@ class Walks:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def pin(self, seed: str, ids: Callable[[], Sequence[int]]) -> str:
         """Keep an order and return its name; the same seed is the same order.
 

@@ -17,6 +17,9 @@ Role = Literal["api", "worker", "cli"]
 
 START_DUE_RUN = "kasparro.start_due_run"
 SWEEP = "kasparro.sweep"
+WATCH = "kasparro.watch"
+PURGE = "kasparro.purge"
+AGE = "kasparro.age"
 
 # In the API a broker that does not answer must cost less than the caller's patience: measured
 # 2.0 s half-open, 0.19 s refused (with ``retry=False``).

@@ -157,6 +157,8 @@ def upgrade() -> None:
         sa.Column("error_message", sa.Text(), nullable=True),
         sa.Column("checkpoint_before", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("checkpoint_after", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("judged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("judgement", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.CheckConstraint(
             "status in ('queued','running','success','partial','failed','skipped',"
             "'crashed','cancelled')",
@@ -187,6 +189,13 @@ def upgrade() -> None:
         "ix_etl_runs_source_queued_at", "etl_runs", ["source", "queued_at"], unique=False
     )
     op.create_index(
+        "ix_etl_runs_unjudged",
+        "etl_runs",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("judged_at is null and status in ('success','partial')"),
+    )
+    op.create_index(
         "uq_etl_runs_active_source",
         "etl_runs",
         ["source"],
@@ -199,6 +208,81 @@ def upgrade() -> None:
         ["source", "slot"],
         unique=True,
         postgresql_where=sa.text("slot is not null"),
+    )
+    op.create_table(
+        "anomalies",
+        sa.Column("anomaly_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("incident_id", sa.BigInteger(), nullable=True),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=True),
+        sa.Column("asset_id", sa.BigInteger(), nullable=True),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("figure", sa.Text(), nullable=False),
+        sa.Column("value", sa.Numeric(), nullable=True),
+        sa.Column("expected_low", sa.Numeric(), nullable=True),
+        sa.Column("expected_high", sa.Numeric(), nullable=True),
+        sa.Column("score", sa.Numeric(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="open", nullable=False),
+        sa.Column(
+            "detected_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.Text(), nullable=True),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("alert_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("alert_failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("opened_sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resolved_sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state in ('open','acknowledged','resolved')", name=op.f("ck_anomalies_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["asset_id"],
+            ["assets.asset_id"],
+            name=op.f("fk_anomalies_asset_id_assets"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["incident_id"],
+            ["anomalies.anomaly_id"],
+            name=op.f("fk_anomalies_incident_id_anomalies"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["etl_runs.run_id"],
+            name=op.f("fk_anomalies_run_id_etl_runs"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("anomaly_id", name=op.f("pk_anomalies")),
+        sa.UniqueConstraint(
+            "run_id", "rule", "figure", name=op.f("uq_anomalies_run_id_rule_figure")
+        ),
+    )
+    op.create_index(
+        "uq_anomalies_incident",
+        "anomalies",
+        ["source", "rule", "figure", sa.text("coalesce(asset_id, 0)")],
+        unique=True,
+        postgresql_where=sa.text("incident_id is null and state <> 'resolved'"),
+    )
+    op.create_index("ix_anomalies_incident_id", "anomalies", ["incident_id"], unique=False)
+    op.create_index(
+        "ix_anomalies_detected_at_anomaly_id",
+        "anomalies",
+        ["detected_at", "anomaly_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_anomalies_alert_due_at",
+        "anomalies",
+        ["alert_due_at"],
+        unique=False,
+        postgresql_where=sa.text("alert_due_at is not null"),
     )
     op.create_table(
         "idempotency_keys",
@@ -351,6 +435,12 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
+            "ingested_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
             "updated_at",
             sa.DateTime(timezone=True),
             server_default=sa.text("now()"),
@@ -476,6 +566,8 @@ def upgrade() -> None:
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("payload_bytes", sa.LargeBinary(), nullable=True),
+        sa.Column("replay_run_id", sa.Uuid(), nullable=True),
         sa.Column("state", sa.Text(), server_default="open", nullable=False),
         sa.Column("occurrences", sa.Integer(), server_default="1", nullable=False),
         sa.Column(
@@ -499,12 +591,89 @@ def upgrade() -> None:
             name=op.f("fk_rejections_run_id_etl_runs"),
             ondelete="SET NULL",
         ),
+        sa.ForeignKeyConstraint(
+            ["replay_run_id"],
+            ["etl_runs.run_id"],
+            name=op.f("fk_rejections_replay_run_id_etl_runs"),
+            ondelete="SET NULL",
+        ),
         sa.PrimaryKeyConstraint("rejection_id", name=op.f("pk_rejections")),
         sa.UniqueConstraint(
             "source", "digest", "rule", "field", name=op.f("uq_rejections_source_digest_rule_field")
         ),
     )
     op.create_index("ix_rejections_run_id", "rejections", ["run_id"], unique=False)
+    op.create_index("ix_rejections_replay_run_id", "rejections", ["replay_run_id"], unique=False)
+    op.create_table(
+        "schema_shapes",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("schema_name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("shape", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("drift_id", sa.BigInteger(), nullable=True),
+        sa.Column("accepted_by", sa.Text(), nullable=False),
+        sa.Column(
+            "accepted_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("source", "schema_name", "version", name=op.f("pk_schema_shapes")),
+    )
+    op.create_table(
+        "schema_drift_logs",
+        sa.Column("drift_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=True),
+        sa.Column("schema_name", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("elements", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("confidence_score", sa.Numeric(), nullable=False),
+        sa.Column("missing_fields", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("extra_fields", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("fuzzy_matches", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("type_changes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("null_rate_changes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("warnings", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("overlay", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("status", sa.Text(), server_default="open", nullable=False),
+        sa.Column("occurrences", sa.Integer(), server_default="1", nullable=False),
+        sa.Column(
+            "detected_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "last_seen_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "status in ('open','accepted','muted')", name=op.f("ck_schema_drift_logs_status")
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["etl_runs.run_id"],
+            name=op.f("fk_schema_drift_logs_run_id_etl_runs"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("drift_id", name=op.f("pk_schema_drift_logs")),
+        sa.UniqueConstraint(
+            "source",
+            "schema_name",
+            "fingerprint",
+            name=op.f("uq_schema_drift_logs_source_schema_name_fingerprint"),
+        ),
+    )
+    op.create_index("ix_schema_drift_logs_run_id", "schema_drift_logs", ["run_id"], unique=False)
+    op.create_index(
+        "ix_schema_drift_logs_detected_at_drift_id",
+        "schema_drift_logs",
+        ["detected_at", "drift_id"],
+        unique=False,
+    )
     op.create_table(
         "run_events",
         sa.Column("event_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -659,6 +828,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("anomalies")
     op.drop_index(
         "ix_run_pages_wake_at",
         table_name="run_pages",
@@ -672,6 +842,11 @@ def downgrade() -> None:
     op.drop_table("staged_news")
     op.drop_index("ix_run_events_run_id_event_id", table_name="run_events")
     op.drop_table("run_events")
+    op.drop_index("ix_schema_drift_logs_detected_at_drift_id", table_name="schema_drift_logs")
+    op.drop_index("ix_schema_drift_logs_run_id", table_name="schema_drift_logs")
+    op.drop_table("schema_drift_logs")
+    op.drop_table("schema_shapes")
+    op.drop_index("ix_rejections_replay_run_id", table_name="rejections")
     op.drop_index("ix_rejections_run_id", table_name="rejections")
     op.drop_table("rejections")
     op.drop_index("ix_raw_pages_source_ingested_at", table_name="raw_pages")
@@ -701,6 +876,7 @@ def downgrade() -> None:
         table_name="etl_runs",
         postgresql_where=sa.text("status in ('queued','running')"),
     )
+    op.drop_index("ix_etl_runs_unjudged", table_name="etl_runs")
     op.drop_index("ix_etl_runs_source_queued_at", table_name="etl_runs")
     op.drop_index("ix_etl_runs_queued_at_run_id", table_name="etl_runs")
     op.drop_table("etl_runs")

@@ -27,13 +27,17 @@ class Check(NamedTuple):
 
     Attributes:
         found: What is the case.
-        advice: What to do; empty if nothing.
+        advice: What to do; empty if all is well.
     """
 
     name: str
-    ok: bool
     found: str
     advice: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is to be done."""
+        return not self.advice
 
 
 def examine(data_dir: Path) -> list[Check]:
@@ -42,26 +46,26 @@ def examine(data_dir: Path) -> list[Check]:
     try:
         settings = connecting.settings_of(data_dir)
     except KasparroError as error:
-        return [*found, Check("settings", False, str(error), "Mend the environment or .env.")]
-    found.append(Check("settings", True, f"{len(settings.sources)} sources enabled"))
+        return [*found, Check("settings", str(error), "Mend the environment or .env.")]
+    found.append(Check("settings", f"{len(settings.sources)} sources enabled"))
     looks: list[Callable[[Settings], Check]] = [_database, _broker, _workers]
     return [*found, *(look(settings) for look in looks), *_sources(settings)]
 
 
 def _python() -> Check:
     ok = sys.version_info >= _LOWEST_PYTHON
-    return Check("python", ok, platform.python_version(), "" if ok else "Install Python 3.11.")
+    return Check("python", platform.python_version(), "" if ok else "Install Python 3.11.")
 
 
 def _database(settings: Settings) -> Check:
     try:
         revisions = migrating.revisions(settings.database_url)
     except KasparroError as error:
-        return Check("database", False, str(error), f"Check DATABASE_URL. {_UP}")
+        return Check("database", str(error), f"Check DATABASE_URL. {_UP}")
     if revisions.agree:
-        return Check("database", True, f"answers, schema {revisions.current}")
+        return Check("database", f"answers, schema {revisions.current}")
     found = f"answers, schema {revisions.current} instead of {revisions.head}"
-    return Check("database", False, found, "Run `kasparro db upgrade`.")
+    return Check("database", found, "Run `kasparro db upgrade`.")
 
 
 def _broker(settings: Settings) -> Check:
@@ -69,13 +73,13 @@ def _broker(settings: Settings) -> Check:
         with closing(create_redis_client(settings.redis_url)) as client:
             policy = str(client.config_get("maxmemory-policy")["maxmemory-policy"])
     except redis.ResponseError:
-        return Check("broker", True, "answers; it does not tell its maxmemory-policy")
+        return Check("broker", "answers; it does not tell its maxmemory-policy")
     except (redis.RedisError, KasparroError) as error:
-        return Check("broker", False, str(error), f"Check REDIS_URL. {_UP}")
+        return Check("broker", str(error), f"Check REDIS_URL. {_UP}")
     if policy == "noeviction":
-        return Check("broker", True, "answers, noeviction")
+        return Check("broker", "answers, noeviction")
     advice = "Set maxmemory-policy to noeviction, or messages are lost when it is full."
-    return Check("broker", False, f"answers, but evicts ({policy})", advice)
+    return Check("broker", f"answers, but evicts ({policy})", advice)
 
 
 def _workers(settings: Settings) -> Check:
@@ -83,9 +87,9 @@ def _workers(settings: Settings) -> Check:
         with closing(create_redis_client(settings.redis_url)) as client:
             count = workers.count_seen(client)
     except KasparroError as error:
-        return Check("workers", False, str(error), "Mend the broker first.")
+        return Check("workers", str(error), "Mend the broker first.")
     advice = "" if count else "Start one: `celery -A tasks.celery_app worker`, or `kasparro up`."
-    return Check("workers", bool(count), f"{count} seen in the last minute", advice)
+    return Check("workers", f"{count} seen in the last minute", advice)
 
 
 def _sources(settings: Settings) -> Iterator[Check]:
@@ -101,14 +105,15 @@ def _path(source: SourceSettings) -> Check:
     place = Path(reads(source))
     ok = place.exists()
     advice = "" if ok else f"Put files there, or set {source.name.upper()}_PATH."
-    return Check(f"source {source.name}", ok, f"{place} {'exists' if ok else 'is missing'}", advice)
+    return Check(f"source {source.name}", f"{place} {'exists' if ok else 'is missing'}", advice)
 
 
 def _address(name: str, address: str) -> Check:
     """Tell whether somebody answers; any status counts, for the vendor's root may be anything."""
     try:
-        response = requests.head(address, timeout=_TIMEOUT_S, allow_redirects=True)
+        with requests.request("GET", address, timeout=_TIMEOUT_S, stream=True) as response:
+            status = response.status_code
     except requests.RequestException as error:
         advice = "Check the network, a proxy, or the address."
-        return Check(f"source {name}", False, f"{address}: {type(error).__name__}", advice)
-    return Check(f"source {name}", True, f"{address} answers ({response.status_code})")
+        return Check(f"source {name}", f"{address}: {type(error).__name__}", advice)
+    return Check(f"source {name}", f"{address} answers ({status})")

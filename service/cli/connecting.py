@@ -24,6 +24,7 @@ def settings_of(data_dir: Path) -> Settings:
     Raises:
         ConfigurationError: If settings are wrong, or no server is named and none runs.
     """
+    log_to_stderr()
     directory = DataDirectory(data_dir)
     settings_module.provide(_running(directory), override=False)
     settings_module.read_dotenv(DOTENV)
@@ -34,6 +35,13 @@ def settings_of(data_dir: Path) -> Settings:
             "start it with `kasparro up`, or set the address."
         )
     return load_settings()
+
+
+def log_to_stderr() -> None:
+    """Keep the engine's log out of stdout, and show only what a caller should know."""
+    from tasks.core.logging import configure_logging  # noqa: PLC0415 - costs imports
+
+    configure_logging(level="WARNING", style="console")
 
 
 def _running(directory: DataDirectory) -> dict[str, str]:

@@ -39,6 +39,8 @@ def check(*, data_dir: Path, as_json: bool) -> None:
     elif found.agree:
         output.say(f"The schema is at {found.current}, as it should be.")
     else:
-        output.say(f"The schema is at {found.current}, not {found.head}: run `kasparro db upgrade`.")
+        output.say(
+            f"The schema is at {found.current}, not {found.head}: run `kasparro db upgrade`."
+        )
     if not found.agree:
         sys.exit(NOT_ALL_WELL)

@@ -23,7 +23,7 @@ def doctor(*, data_dir: Path, as_json: bool) -> None:
 
     found = checks.examine(data_dir)
     if as_json:
-        output.emit([check._asdict() for check in found])
+        output.emit([check._asdict() | {"ok": check.ok} for check in found])
     else:
         rows = ((check.name, _MARKS[check.ok], check.found, check.advice) for check in found)
         output.show(("check", "state", "found", "what to do"), rows)

@@ -41,6 +41,7 @@ COMMANDS = {
     "db": Lazy("service.cli.database:db", "Bring the database's schema up to date."),
     "doctor": Lazy("service.cli.doctor:doctor", "Check every dependency and say what to do."),
     "simulator": Lazy("service.cli.simulator:simulator", "Serve a simulated market."),
+    "eval": Lazy("service.cli.evaluation:evaluation", "Measure rules against labelled examples."),
     "openapi": Lazy("service.cli.openapi:openapi", "Print the API's description."),
 }
 

@@ -9,7 +9,7 @@ import click
 from service.cli.options import data_dir_option, json_option
 
 if TYPE_CHECKING:
-    from service.auth import ApiKey
+    from tasks.store.tables import ApiKey
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -26,7 +26,7 @@ def keys() -> None:
 @click.option("--rate", type=click.IntRange(1), help="Requests per minute; else the general limit.")
 @data_dir_option
 @json_option
-def create(  # noqa: PLR0913 - one argument an option
+def create(
     *, name: str, scopes: str, expires: str | None, rate: int | None, data_dir: Path, as_json: bool
 ) -> None:
     """Create a key and print it; nobody can see it again."""
@@ -52,7 +52,10 @@ def list_(*, data_dir: Path, as_json: bool) -> None:
     from service import auth  # noqa: PLC0415 - --help needs none of it
     from service.cli import connecting, output  # noqa: PLC0415
 
-    with connecting.dependencies_of(data_dir) as dependencies, dependencies.transaction() as session:
+    with (
+        connecting.dependencies_of(data_dir) as dependencies,
+        dependencies.transaction() as session,
+    ):
         found = [_members(key) for key in auth.list_keys(session)]
     if as_json:
         return output.emit(found)
@@ -68,7 +71,10 @@ def revoke(*, key_id: str, data_dir: Path, as_json: bool) -> None:
     from service import auth  # noqa: PLC0415 - --help needs none of it
     from service.cli import connecting, output  # noqa: PLC0415
 
-    with connecting.dependencies_of(data_dir) as dependencies, dependencies.transaction() as session:
+    with (
+        connecting.dependencies_of(data_dir) as dependencies,
+        dependencies.transaction() as session,
+    ):
         auth.revoke_key(session, key_id)
     if as_json:
         return output.emit({"key_id": key_id, "revoked": True})

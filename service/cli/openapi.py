@@ -7,10 +7,14 @@ import click
 def openapi() -> None:
     """Print the API's description."""
     from service.app import create_app  # noqa: PLC0415 - --help needs none of it
+    from service.cli.connecting import log_to_stderr  # noqa: PLC0415
     from tasks import bootstrap  # noqa: PLC0415
     from tasks.core.settings import load_settings, provide  # noqa: PLC0415
 
+    log_to_stderr()
     # Nothing is connected, but the settings want addresses.
-    provide({"DATABASE_URL": "postgresql://unused/", "REDIS_URL": "redis://unused/"}, override=False)
+    provide(
+        {"DATABASE_URL": "postgresql://unused/", "REDIS_URL": "redis://unused/"}, override=False
+    )
     app = create_app(bootstrap.build(load_settings(), role="api"))
-    click.echo(app.test_client().get("/openapi.json").data)
+    click.echo(app.extensions["kasparro_document"].decode())

@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+_WIDE = 300
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 STATUS_STYLES = {
     "success": "green",
@@ -30,7 +31,7 @@ def say(text: str) -> None:
 
 def emit(value: Any) -> None:
     """Write one JSON document to stdout; decimals keep every digit."""
-    click.echo(msgspec.json.format(_ENCODER.encode(value), indent=2))
+    click.echo(msgspec.json.format(_ENCODER.encode(value), indent=2).decode())
 
 
 def table(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> Table:
@@ -55,15 +56,20 @@ def _cell(value: Any) -> str:
     if value is None or value == "":
         return "-"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return str(value)
 
 
 def show(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table to stdout."""
-    Console().print(table(columns, rows))
+    """Print a table to stdout; without a terminal it is as wide as it needs to be."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
+    console.print(table(columns, rows))
 
 
-def pick(row: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+def pick(row: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
     """Return some members of a row."""
     return [row[name] for name in names]

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -155,21 +155,32 @@ def end_left_behind(identity: str, *, patience_s: float) -> bool:
 
 def end_group(pid: int) -> bool:
     """Kill the process group of a leader and wait until it is gone; False if there is none."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # macOS says the latter of a dead group
+    if not _group_lives(pid):
         return False
+    with suppress(ProcessLookupError, PermissionError):  # it ended by itself meanwhile
+        os.killpg(pid, signal.SIGKILL)
     servers.wait_while(lambda: _group_lives(pid), at_most_s=_GROUP_S)
     return True
 
 
 def _group_lives(pid: int) -> bool:
+    """Tell whether a group has members; dead ones that nobody has reaped do not count."""
     servers.reap(pid)
+    if Path("/proc/self/stat").exists():
+        return any(_is_member(stat, pid) for stat in Path("/proc").glob("[0-9]*/stat"))
     try:
         os.killpg(pid, 0)
-    except (ProcessLookupError, PermissionError):
+    except (ProcessLookupError, PermissionError):  # macOS says the latter of a dead group
         return False
     return True
+
+
+def _is_member(stat: Path, group: int) -> bool:
+    try:
+        state, _parent, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+    except OSError:
+        return False
+    return its_group == str(group) and state != "Z"
 
 
 def _exists(pid: int) -> bool:

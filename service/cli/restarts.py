@@ -27,4 +27,4 @@ class Restarts:
         self.quick_deaths = 1 if uptime_s >= STEADY_S else self.quick_deaths + 1
         if self.quick_deaths > LIMIT:
             return None
-        return min(_FIRST_S * 2 ** (self.quick_deaths - 1), _LONGEST_S)
+        return min(_FIRST_S * (1 << (self.quick_deaths - 1)), _LONGEST_S)

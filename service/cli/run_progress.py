@@ -1,6 +1,7 @@
 """A bar for each run, moved by the run's events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from rich.console import Console
@@ -31,9 +32,7 @@ def follow(dependencies: Dependencies, run_ids: Sequence[UUID], console: Console
     return None
 
 
-def _follow_in_lines(
-    dependencies: Dependencies, run_ids: Sequence[UUID], console: Console
-) -> None:
+def _follow_in_lines(dependencies: Dependencies, run_ids: Sequence[UUID], console: Console) -> None:
     with run_views.watching(console) as view:
         while True:
             rows = triggering.rows(dependencies, run_ids)
@@ -56,6 +55,7 @@ class _Bars:
             run_id: progress.add_task("", total=None, news="queued") for run_id in run_ids
         }
         self._seen = dict.fromkeys(run_ids, 0)
+        self._latest = dict.fromkeys(run_ids, "queued")
 
     def follow(self) -> None:
         """Move the bars until every run is over."""
@@ -68,24 +68,26 @@ class _Bars:
             self._dependencies.clock.sleep(_POLL_S)
 
     def _show(self, row: RunRow) -> None:
-        task, news = self._tasks[row.run_id], self._news(row.run_id)
-        if row.is_final:
-            news = f"{_figures(row)} {row.error_message or ''}"
-        update = {"news": news} if news else {}
+        task = self._tasks[row.run_id]
+        news = self._news(row.run_id) if not row.is_final else _outcome(row)
         self._progress.update(
-            task, description=row.source, completed=row.pages, total=row.pages_known, **update
+            task, description=row.source, completed=row.pages, total=row.pages_known, news=news
         )
 
-    def _news(self, run_id: UUID) -> str | None:
+    def _news(self, run_id: UUID) -> str:
         with self._dependencies.engine.connect() as connection:
             events = run_queries.events(connection, run_id, after=self._seen[run_id])
-        if not events:
-            return None
-        newest = events[-1]
-        self._seen[run_id] = newest["event_id"]
-        page = "" if newest["page"] is None else f", page {newest['page']}"
-        return f"{newest['event'].replace('_', ' ')}{page}"
+        if events:
+            self._seen[run_id] = events[-1]["event_id"]
+            self._latest[run_id] = _in_words(events[-1])
+        return self._latest[run_id]
 
 
-def _figures(row: RunRow) -> str:
-    return f"{row.status}: {row.records_processed} records, {row.records_failed} rejected"
+def _in_words(event: Mapping[str, Any]) -> str:
+    page = "" if event["page"] is None else f", page {event['page']}"
+    return f"{event['event'].replace('_', ' ')}{page}"
+
+
+def _outcome(row: RunRow) -> str:
+    reason = f" ({row.error_message})" if row.error_message else ""
+    return f"{row.status}: {row.records_processed} records, {row.records_failed} rejected{reason}"

@@ -50,7 +50,14 @@ def _cells(row: RunRow) -> list[object]:
     pages = str(row.pages) if row.is_final else f"{row.pages}/{row.pages_known}"
     seconds = "" if row.duration_seconds is None else f"{row.duration_seconds:.1f}"
     figures = (row.records_processed, row.records_unchanged, row.records_failed)
-    return [row.source, output.styled_status(row.status), pages, *figures, seconds, row.error_message]
+    return [
+        row.source,
+        output.styled_status(row.status),
+        pages,
+        *figures,
+        seconds,
+        row.error_message,
+    ]
 
 
 class _LiveTable:

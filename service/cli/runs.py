@@ -13,13 +13,25 @@ if TYPE_CHECKING:
     from service.cli.triggering import RunRow, Started
     from tasks.pipeline.dependencies import Dependencies
 
-_LIST_COLUMNS = ("run_id", "source", "status", "trigger", "queued_at", "duration_seconds")
-_FIGURES = ("records_processed", "records_unchanged", "records_failed", "error_message")
+_COLUMNS = {
+    "source": "source",
+    "status": "status",
+    "trigger": "trigger",
+    "queued": "queued_at",
+    "seconds": "duration_seconds",
+    "records": "records_processed",
+    "unchanged": "records_unchanged",
+    "rejected": "records_failed",
+    "run": "run_id",
+    "message": "error_message",
+}
 
 
 @click.command
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE…")
-@click.option("--wait", is_flag=True, help="Stay until the runs are over; exit 1 unless all succeed.")
+@click.option(
+    "--wait", is_flag=True, help="Stay until the runs are over; exit 1 unless all succeed."
+)
 @click.option("--full-refresh", is_flag=True, help="Forget what is known and read everything.")
 @data_dir_option
 @json_option
@@ -52,9 +64,7 @@ def _remark(item: "Started") -> str:
     return f"{item.source}: run {item.run_id} is active already; no second one was started."
 
 
-def _await(
-    dependencies: "Dependencies", started: "list[Started]", *, wait: bool
-) -> "list[RunRow]":
+def _await(dependencies: "Dependencies", started: "list[Started]", *, wait: bool) -> "list[RunRow]":
     from rich.console import Console  # noqa: PLC0415 - --help needs none of it
 
     from service.cli import run_progress, triggering  # noqa: PLC0415
@@ -78,11 +88,8 @@ def runs(*, source: str | None, limit: int, data_dir: Path, as_json: bool) -> No
         found = triggering.newest(dependencies, source=source, limit=limit)
     if as_json:
         return output.emit([_members(row) for row in found])
-    names = (*_LIST_COLUMNS, *_FIGURES)
-    return output.show(
-        [name.removeprefix("records_").removesuffix("_message") for name in names],
-        (output.pick(_members(row) | {"status": output.styled_status(row.status)}, names) for row in found),
-    )
+    styled = (_members(row) | {"status": output.styled_status(row.status)} for row in found)
+    return output.show(list(_COLUMNS), (output.pick(row, _COLUMNS.values()) for row in styled))
 
 
 def _members(row: "RunRow") -> dict[str, object]:

@@ -1,19 +1,29 @@
 """``simulator``: the simulated vendors, alone."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _size(name: str, text: str) -> Callable[[_Command], _Command]:
+    variable = f"SIMULATOR_{name.upper().replace('-', '_')}"
+    return click.option(
+        f"--{name}", type=click.IntRange(1), envvar=variable, show_envvar=True, help=text
+    )
 
 
 @click.command
 @click.option("--port", type=click.IntRange(0, 65535), default=8100, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything it makes up.")
-@click.option("--coins", type=click.IntRange(1), help="Coins in the whole market.")
-@click.option("--coingecko", type=click.IntRange(1), help="Coins that CoinGecko lists.")
-@click.option("--coinpaprika", type=click.IntRange(1), help="Coins that CoinPaprika lists.")
-@click.option("--csv-rows", type=click.IntRange(1), help="Rows of the CSV files.")
+@_size("coins", "Coins in the whole market.")
+@_size("coingecko", "Coins that CoinGecko lists.")
+@_size("coinpaprika", "Coins that CoinPaprika lists.")
+@_size("csv-rows", "Rows of the CSV files.")
 @click.option(
     "--csv",
     "csv_directory",
@@ -26,7 +36,7 @@ def simulator(*, port: int, csv_directory: Path, **options: Any) -> None:
     """Serve a simulated market.
 
     Prints the settings that point kasparro at it, as one JSON object, and serves until it is
-    ended.
+    ended. The demo's simulator takes its sizes from the variables.
     """
     from tasks.simulator.config import SimulatorConfig  # noqa: PLC0415 - --help needs none of it
     from tasks.simulator.csv_files import write_csv  # noqa: PLC0415

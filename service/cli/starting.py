@@ -8,7 +8,7 @@ from uuid import UUID
 from rich.console import Console
 
 from service.cli import demo_key, migrating, run_views, system, triggering
-from service.cli.connecting import DOTENV
+from service.cli.connecting import DOTENV, log_to_stderr
 from service.cli.embedded import valkey
 from service.cli.entry import NOT_ALL_WELL
 from service.cli.output import say
@@ -61,13 +61,12 @@ def _forgotten_afterwards(plan: Plan) -> Iterator[None]:
 
 
 def _bring_up(plan: Plan, supervisor: Supervisor) -> Dependencies:
+    log_to_stderr()
     plan.check()
-    given = {}
-    if plan.demo:
-        port = valkey.free_port(0) or 0
-        given = _simulated(plan, port)
-        settings_module.provide(given)
-    else:
+    port = valkey.free_port(0) or 0
+    given = _simulated(plan, port) if plan.demo else {}
+    settings_module.provide(given)
+    if not plan.demo:
         settings_module.read_dotenv(DOTENV)
     missing = [name for name in _TO_COME if not settings_module.is_set(name)]
     _check_settings(missing)

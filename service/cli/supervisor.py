@@ -76,9 +76,7 @@ class Supervisor:
         program.start()
         self._record()
 
-    def wait_until(
-        self, condition: Callable[[], bool], *, at_most_s: float | None = None
-    ) -> bool:
+    def wait_until(self, condition: Callable[[], bool], *, at_most_s: float | None = None) -> bool:
         """Look after the programs until ``condition`` holds.
 
         Returns:

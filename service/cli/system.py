@@ -55,7 +55,9 @@ class Plan:
         self._check_port(self.port, "choose another one with --port")
         if self.flower:
             if find_spec("flower") is None:
-                raise ConfigurationError("Install the extra 'flower': pip install 'kasparro[flower]'")
+                raise ConfigurationError(
+                    "Install the extra 'flower': pip install 'kasparro[flower]'"
+                )
             self._check_port(FLOWER_PORT, "leave out --flower")
 
     def _check_port(self, port: int, otherwise: str) -> None:
@@ -65,9 +67,7 @@ class Plan:
             )
 
 
-def start_servers(
-    plan: Plan, supervisor: Supervisor, missing: Collection[str]
-) -> dict[str, str]:
+def start_servers(plan: Plan, supervisor: Supervisor, missing: Collection[str]) -> dict[str, str]:
     """Start an embedded server for each address that is missing.
 
     Returns:

@@ -87,9 +87,7 @@ def rows(dependencies: Dependencies, run_ids: Sequence[UUID]) -> list[RunRow]:
 
 def newest(dependencies: Dependencies, *, source: str | None, limit: int) -> list[RunRow]:
     """Return the newest runs first, of one source or of all."""
-    return _select(
-        dependencies, *([Run.source == source] if source else []), limit=limit
-    )
+    return _select(dependencies, *([Run.source == source] if source else []), limit=limit)
 
 
 def _select(dependencies: Dependencies, *where: Any, limit: int | None = None) -> list[RunRow]:

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -17,12 +18,13 @@ _QUIET = {"/health", "/health/live", "/health/ready", "/metrics"}
 _log = get_logger("service.access")
 
 
-def init_app(app: Flask, *, clock: Clock, engine: Engine) -> None:
+def init_app(app: Flask, *, clock: Clock, engines: Iterable[Engine]) -> None:
     """Give each request an id and a stopwatch, and log it when it is answered."""
     app.extensions["kasparro_clock"] = clock
     app.before_request(_begin)
     app.after_request(_finish)
-    time_database(engine, clock)
+    for engine in engines:
+        time_database(engine, clock)
 
 
 def request_id() -> str:
@@ -78,7 +80,7 @@ def _finish(response: Response) -> Response:
         status=response.status_code,
         duration_ms=took_ms,
         database_ms=database_ms,
-        bytes=response.calculate_content_length(),
+        bytes=response.content_length,  # to calculate it would read a stream to its end
         actor=g.get("actor"),
         remote=request.remote_addr,
     )

@@ -34,7 +34,7 @@ def last_runs(connection: Connection) -> dict[str, Any]:
 def last_successes(connection: Connection) -> dict[str, datetime | None]:
     """Return when each source last completed."""
     statement = select(Checkpoint.source, Checkpoint.last_success_at)
-    return dict(connection.execute(statement).tuples().all())
+    return dict(connection.execute(statement).all())
 
 
 def freshness(age: timedelta | None, schedule: Schedule, now: datetime) -> str:

@@ -31,6 +31,8 @@ from sqlalchemy import (
 from service.pagination import Position
 
 COUNT_UP_TO = 10_000
+# PostgreSQL writes the JSON of rows it passes over, too; beyond this the ids are read first.
+_FAR = 500
 _EXPORT_IDLE_LIMIT = "10min"
 Column = Any
 """A mapped attribute or an expression; what they share in SQLAlchemy's types lacks ``type``."""
@@ -124,6 +126,9 @@ class Listing:
         self, connection: Connection, *, limit: int, offset: int = 0, after: Position | None = None
     ) -> "ListingPage":
         """Return up to ``limit`` rows as JSON texts, and where the list goes on."""
+        if after is None and offset > _FAR and self.order.moving:
+            ids = self.ids(connection, limit=limit + 1, offset=offset)
+            return self.page_of(connection, ids[:limit], has_more=len(ids) > limit)
         if after is None:
             statement = self.rows_as_json().order_by(*self.order.clauses())
             rows = connection.execute(statement.limit(limit + 1).offset(offset)).all()
@@ -140,10 +145,10 @@ class Listing:
         by_id = {int(row.row_id): row for row in found}
         return ListingPage.of([by_id[i] for i in ids if i in by_id], has_more=has_more)
 
-    def ids(self, connection: Connection, *, limit: int) -> list[int]:
+    def ids(self, connection: Connection, *, limit: int, offset: int = 0) -> list[int]:
         """Return up to ``limit`` row ids in order."""
-        statement = self._select(self.order.row_id).order_by(*self.order.clauses()).limit(limit)
-        return list(connection.scalars(statement))
+        ordered = self._select(self.order.row_id).order_by(*self.order.clauses())
+        return list(connection.scalars(ordered.limit(limit).offset(offset)))
 
     def _after(self, connection: Connection, after: Position, limit: int) -> list[Any]:
         rows: list[Any] = []
@@ -191,17 +196,21 @@ class Listing:
         ).scalar_one()
         return int(plan[0]["Plan"]["Plan Rows"])
 
+    def stream_json(
+        self, connection: Connection, *, limit: int | None, offset: int = 0
+    ) -> Iterator[str]:
+        """Yield rows as JSON texts, as :meth:`stream` yields their values."""
+        statement = self.rows_as_json().order_by(*self.order.clauses())
+        for row in _streamed(connection, statement.limit(limit).offset(offset)):
+            yield row.body
+
     def stream(
         self, connection: Connection, *, limit: int | None, offset: int = 0
     ) -> Iterator[Any]:
         """Yield rows as tuples, in order, from a server-side cursor, whatever their number."""
-        connection.exec_driver_sql(
-            f"set local idle_in_transaction_session_timeout = '{_EXPORT_IDLE_LIMIT}'"
-        )
         statement = self._select(*(c.label(n) for n, c in self.columns.items()))
         statement = statement.order_by(*self.order.clauses()).limit(limit).offset(offset)
-        streaming = connection.execution_options(stream_results=True, yield_per=1000)
-        yield from streaming.execute(statement)
+        yield from _streamed(connection, statement)
 
 
 @dataclass(frozen=True)
@@ -223,6 +232,15 @@ class ListingPage:
         """Return the page of these rows; ``has_more`` says whether another follows."""
         last = Position(key=rows[-1].key, row_id=rows[-1].row_id) if has_more and rows else None
         return cls([row.body for row in rows], [row.row_id for row in rows], last)
+
+
+def _streamed(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
+    """Yield rows from a server-side cursor; a client may take its time between them."""
+    connection.exec_driver_sql(
+        f"set local idle_in_transaction_session_timeout = '{_EXPORT_IDLE_LIMIT}'"
+    )
+    streaming = connection.execution_options(stream_results=True, yield_per=1000)
+    yield from streaming.execute(statement)
 
 
 def _as_json(column: Column) -> Column:

@@ -27,7 +27,7 @@ def checkpoints(connection: Connection) -> dict[str, Any]:
 def active_runs(connection: Connection) -> dict[str, Any]:
     """Return the id of each source's active run."""
     statement = select(Run.source, Run.run_id).where(Run.status.in_(ACTIVE))
-    return dict(connection.execute(statement).tuples().all())
+    return dict(connection.execute(statement).all())
 
 
 def rejections(filters: dict[str, Any]) -> Listing:

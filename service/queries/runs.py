@@ -114,7 +114,7 @@ def _rejections(connection: Connection, run_id: UUID) -> dict[str, int]:
         .group_by(RejectionRow.rule)
         .order_by(RejectionRow.rule)
     )
-    return dict(connection.execute(statement).tuples().all())
+    return dict(connection.execute(statement).all())
 
 
 def _steps(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def coins_by_source(connection: Connection) -> dict[str, int]:
     statement = (
         select(QuoteRow.source, func.count()).group_by(QuoteRow.source).order_by(QuoteRow.source)
     )
-    return dict(connection.execute(statement).tuples().all())
+    return dict(connection.execute(statement).all())
 
 
 def total_assets(connection: Connection) -> int:
@@ -82,7 +82,7 @@ def _latest_durations(connection: Connection) -> dict[str, Any]:
         .ext(distinct_on(Run.source))
         .order_by(Run.source, Run.queued_at.desc())
     )
-    return dict(connection.execute(statement).tuples().all())
+    return dict(connection.execute(statement).all())
 
 
 def _kept_totals(connection: Connection) -> dict[str, int]:

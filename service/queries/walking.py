@@ -11,7 +11,7 @@ from service.walks import MAX_ROWS, Walks
 
 def read(
     connection: Connection,
-    walks: Walks,
+    walks: Walks | None,
     listing: Listing,
     paging: PageRequest,
     after: Position | None,
@@ -22,18 +22,18 @@ def read(
 
     Args:
         connection: To read on.
-        walks: The pinned orders.
+        walks: The pinned orders; None for a list that is too long to be pinned.
         listing: The list.
         paging: How much is wanted, and from where if not by cursor.
         after: What the cursor says; None without one.
         seed: Names the list and the version of the data; a walk that begins here is pinned by it.
     """
-    if after is not None and after.walk:
+    if walks is not None and after is not None and after.walk:
         page = _along(connection, walks, listing, paging.limit, after)
         if page is not None:
             return page
     page = listing.page(connection, limit=paging.limit, offset=paging.offset, after=after)
-    if page.last is None or after is not None or not listing.order.moving:
+    if walks is None or page.last is None or after is not None or not listing.order.moving:
         return page
     return _pinned(connection, walks, listing, paging, page, seed)
 

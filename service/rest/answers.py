@@ -1,6 +1,7 @@
 """What goes back: single bodies, lists in the envelope, files."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from service.pagination import PageRequest
 from service.queries import walking
 from service.queries.listing import Listing, ListingPage
 from service.rest.shared import delivery, dependencies, reading
+from service.walks import MAX_ROWS
 from tasks.core.errors import InvalidInputError
 from tasks.store.tables import AuditEntry
 
@@ -95,8 +97,9 @@ def read_page(
     """
     after = pagination.decode_cursor(paging.cursor, bound_to) if paging.cursor else None
     with reading() as connection:
-        page = walking.read(connection, delivery().walks, listing, paging, after, seed=g.etag)
         total = listing.total(connection, paging.count)
+        walks = delivery().walks if total is None or total <= MAX_ROWS else None
+        page = walking.read(connection, walks, listing, paging, after, seed=g.etag)
     cursor = pagination.encode_cursor(page.last, bound_to) if page.last else None
     return page, pagination.facts(
         paging, returned=len(page.bodies), total=total, next_cursor=cursor
@@ -160,12 +163,11 @@ def export_list(name: str, listing: Listing, query: Mapping[str, Any], stem: str
     if paging.cursor is not None:
         raise InvalidInputError("An export is not walked by cursor.", field="cursor")
     limit = paging.limit if query["has_limit"] else None
-    return send_export(
-        name,
-        listing.kinds(),
-        lambda connection: listing.stream(connection, limit=limit, offset=paging.offset),
-        stem,
-    )
+    part: dict[str, Any] = {"limit": limit, "offset": paging.offset}
+    if name == "ndjson":  # PostgreSQL writes these lines as it writes the rows of a page
+        lines = partial(listing.stream_json, **part)
+        return _download(name, lambda c: formats.join_lines(lines(c)), stem)
+    return send_export(name, listing.kinds(), partial(listing.stream, **part), stem)
 
 
 def send_export(
@@ -179,14 +181,18 @@ def send_export(
         rows: Gives the rows on a connection that is open as long as the answer is read.
         stem: The file's name without its ending.
     """
+    if name == "parquet":
+        formats.require_parquet()  # while the answer can still be a 406
+    return _download(name, lambda c: formats.write(name, columns, rows(c)), stem)
+
+
+def _download(name: str, chunks: Callable[[Connection], Iterator[bytes]], stem: str) -> Response:
     engine = dependencies().engine
 
     def produce() -> Iterator[bytes]:
         with engine.connect() as connection, connection.begin():
-            yield from formats.write(name, columns, rows(connection))
+            yield from chunks(connection)
 
-    if name == "parquet":
-        formats.require_parquet()
     media_type = formats.MEDIA_TYPES[name] + ("; charset=utf-8" if name == "csv" else "")
     response = Response(stream_with_context(produce()), content_type=media_type)
     response.headers["Content-Disposition"] = f'attachment; filename="{stem}.{name}"'

@@ -14,7 +14,7 @@ import flask_smorest
 from flask import Flask, Response, current_app, g, request
 from marshmallow import RAISE
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from service import errors
 from service.conditional import etag_of, is_current
@@ -43,17 +43,21 @@ class Parser(FlaskParser):
         "json": RAISE,
     }
 
-    def load_json(self, req: Any, schema: Any) -> Any:
+    def load_json(self, req: Any, _schema: Any) -> Any:
         """Return the body's JSON; no body at all is an empty object.
 
         Raises:
+            BadRequest: If the body is not JSON.
             UnsupportedMediaType: If there is a body that does not call itself JSON.
         """
         if not req.get_data(cache=True):
             return {}
         if not req.is_json:
             raise UnsupportedMediaType("Send the body as application/json.")
-        return super().load_json(req, schema)
+        try:
+            return current_app.json.loads(req.get_data())
+        except (ValueError, RecursionError) as error:
+            raise BadRequest("The body is not JSON.") from error
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc] # flask-smorest ships no types

@@ -12,6 +12,10 @@ from service.observability import broker
 from service.rate_limits import RedisRateLimiter
 from service.walks import Walks
 from tasks.pipeline.dependencies import Dependencies
+from tasks.store.session import create_database_engine
+
+READ_TIMEOUT_S = 5.0
+READ_CONNECTIONS = 4  # as many as service.gunicorn gives threads to a process
 
 
 class Delivery:
@@ -22,6 +26,7 @@ class Delivery:
         front_page: Makes what a browser gets at ``/``.
         limiter: Counts calls.
         cache: The newest bodies.
+        reader: Connections for SELECTs: one for each thread, and short time-outs.
         redis: For a look at the broker, with short time-outs.
         walks: The pinned orders of lists.
     """
@@ -31,8 +36,24 @@ class Delivery:
         self.front_page = front_page
         self.limiter = RedisRateLimiter(dependencies.settings.redis_url, dependencies.clock)
         self.cache = ResponseCache(dependencies.clock)
+        self.reader = create_database_engine(
+            dependencies.settings.database_url,
+            application_name="kasparro-api-reads",
+            statement_timeout_s=READ_TIMEOUT_S,
+            pool_size=READ_CONNECTIONS,
+            isolation_level="AUTOCOMMIT",
+        )
         self.redis = broker.connect(dependencies.settings.redis_url)
         self.walks = Walks(broker.connect(dependencies.settings.redis_url, is_text=False))
+
+    def close(self) -> None:
+        """Give the connections back; for tests and a process that ends."""
+        self.dependencies.engine.dispose()
+        self.reader.dispose()
+        self.dependencies.redis.close()
+        self.limiter.close()
+        self.redis.close()
+        self.walks.close()
 
 
 def delivery() -> Delivery:
@@ -49,8 +70,7 @@ def dependencies() -> Dependencies:
 @contextmanager
 def reading() -> Iterator[Connection]:
     """Open a connection for SELECTs, each its own transaction: no BEGIN and COMMIT on the way."""
-    engine = dependencies().engine
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with delivery().reader.connect() as connection:
         yield connection
 
 

@@ -130,6 +130,11 @@ class MarketQuery(Paged):
         return data
 
     @validates_schema
+    def _not_yet(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if "as_of" in data:
+            raise ValidationError("Past states of the table are not kept yet.", "as_of")
+
+    @validates_schema
     def _known_columns(self, data: dict[str, Any], **_kwargs: Any) -> None:
         if data.get("sort", "rank").removeprefix("-") not in SORTS:
             raise ValidationError(f"Must be one of {', '.join(SORTS)}.", "sort")

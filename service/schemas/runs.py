@@ -79,6 +79,7 @@ class RunPage(Answer):
     page = fields.Integer()
     per_page = fields.Integer()
     timestamp = Moment()
+    api_latency_ms = fields.Float()
     pagination = fields.Nested(Pagination)
     meta = fields.Nested(RequestMeta)
 

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError
 
+from tasks.core import failpoints
 from tasks.core.errors import ConfigurationError
+from tasks.core.failpoints import FailureInjection
 from tasks.core.schedules import Schedule, parse_schedule
 
 BUILTIN_SOURCES = ("coingecko", "coinpaprika", "csv", "rss")
@@ -42,7 +44,7 @@ RATES = {
     "coinpaprika:paid": (600, None),
     "rss": (60, None),
 }
-FAILURE_TYPES = ("network_error", "database_error", "validation_error", "timeout", "rate_limit")
+CONTRACT_MODES = ("evolve", "freeze", "discard_row", "discard_value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,8 @@ class SourceSettings:
         max_coins: Stop after so many coins; None for all.
         path: A file or directory.
         urls: Feed addresses.
+        contract_mode: How strictly the accepted shape of its items is meant; see
+            :class:`tasks.domain.contracts.ContractMode`.
     """
 
     name: str
@@ -74,6 +78,7 @@ class SourceSettings:
     max_coins: int | None = None
     path: str = ""
     urls: tuple[str, ...] = ()
+    contract_mode: str = "evolve"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,19 +109,6 @@ class TimeLimits:
         for shorter, longer in pairwise(names):
             if getattr(self, shorter) >= getattr(self, longer):
                 yield f"{_limit_name(shorter)} must be below {_limit_name(longer)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FailureInjection:
-    """Deliberate faults for tests and game days; off unless asked for."""
-
-    enabled: bool = False
-    allowed: bool = False
-    probability: float = 1.0
-    at_record: int | None = None
-    type: str = "network_error"
-    point: str = ""
-    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +248,7 @@ def _source(env: Env, problems: list[str], name: str) -> SourceSettings:
         max_coins=max_coins if max_coins > 0 else None,
         path=env.str(f"{prefix}_PATH", "data/csv" if name == "csv" else ""),
         urls=_urls(env, problems, name),
+        contract_mode=_choice(env, problems, f"{prefix}_CONTRACT_MODE", CONTRACT_MODES),
     )
 
 
@@ -344,8 +337,8 @@ def _failures(env: Env, problems: list[str]) -> FailureInjection:
         enabled=enabled,
         allowed=allowed or not production,
         probability=min(1.0, max(0.0, env.float("FAILURE_PROBABILITY", 1.0))),
-        at_record=env.int("FAIL_AT_RECORD", None),
-        type=_choice(env, problems, "FAILURE_TYPE", FAILURE_TYPES),
-        point=env.str("FAILURE_POINT", ""),
-        seed=env.int("FAILURE_SEED", 0),
+        at_record=_positive(env, problems, "FAIL_AT_RECORD", None),
+        type=_choice(env, problems, "FAILURE_TYPE", failpoints.TYPES),
+        point=_choice(env, problems, "FAILURE_POINT", ("", *failpoints.NAMES)),
+        seed=env.int("FAILURE_SEED", None),
     )

@@ -5,7 +5,7 @@ What can be read in two ways, and what holds more than one number, is refused an
 """
 
 import re
-from decimal import Decimal, DecimalException
+from decimal import Decimal
 
 MISSING = frozenset(
     (
@@ -69,10 +69,7 @@ def parse(text: str, *, decimal_mark: str = ".") -> Decimal | None:
     digits = _undecorated(match["digits"], decimal_mark)
     exponent = int(match["exponent"] or 0) + _SCALES.get((match["scale"] or "").lower(), 0)
     sign = match["sign"] or match["inner"]
-    try:
-        return Decimal(f"{sign}{digits}e{exponent}" if exponent else f"{sign}{digits}")
-    except DecimalException as exc:
-        raise ValueError("is not one number") from exc
+    return Decimal(f"{sign}{digits}e{exponent}" if exponent else f"{sign}{digits}")
 
 
 def evidence(text: str) -> str:

@@ -29,7 +29,7 @@ _WEEKDAY = r"(?:[a-z]{3,9},?\s+)?"
 _FLAGS = re.IGNORECASE | re.ASCII
 _NAMED = (
     re.compile(
-        rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+{_YEAR}{_TIME}", _FLAGS
+        rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})(?:[snrt][tdh])?,?\s+{_YEAR}{_TIME}", _FLAGS
     ),
     re.compile(
         rf"{_WEEKDAY}(?P<day>\d{{1,2}})(?:[\s-]|\.\s*){_MONTH}[\s,-]\s*{_YEAR}{_TIME}", _FLAGS
@@ -143,8 +143,9 @@ def _assembled(match: re.Match[str], day: int, month: int) -> datetime:
     if half:
         hour = hour % 12 + (12 if half == "pm" else 0)
     clock = (hour, int(match["minute"] or 0), int(match["second"] or 0))
+    zone = _zone(match["zone"])
     try:
-        return _utc(datetime(year, month, day, *clock, tzinfo=_zone(match["zone"])))
+        return _utc(datetime(year, month, day, *clock, tzinfo=zone))
     except (ValueError, OverflowError) as exc:
         raise ValueError("is not a day of the calendar") from exc
 
@@ -154,7 +155,10 @@ def _zone(text: str | None) -> timezone:
         return UTC
     if text[0] in "+-":
         sign, digits = (-1 if text[0] == "-" else 1), text[1:].replace(":", "")
-        return timezone(sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:])))
+        offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+        if offset >= timedelta(days=1):
+            raise ValueError("names a time zone nobody defines")
+        return timezone(sign * offset)
     if text.lower() not in _ZONES:
         raise ValueError("names a time zone nobody defines")
     return timezone(timedelta(hours=_ZONES[text.lower()]))

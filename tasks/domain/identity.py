@@ -16,6 +16,8 @@ from tasks.domain import names
 SAME_SYMBOL = 55
 SAME_NAME = 30
 SAME_SLUG = 33
+SAME_SPELLING = 2
+"""The slugs are equal to the hyphen."""
 NAME_IS_SLUG = 8
 WORD = 10
 ID_SYMBOL = 12
@@ -92,15 +94,19 @@ class ItemFacts:
         return names.key(names.split_id(self.source, self.external_id)[0])
 
     @cached_property
+    def slug(self) -> str:
+        """Return the id without its symbol."""
+        return names.split_id(self.source, self.external_id)[1]
+
+    @cached_property
     def slug_key(self) -> str:
         """Return what equal slugs share."""
-        return names.key(names.split_id(self.source, self.external_id)[1])
+        return names.key(self.slug)
 
     @cached_property
     def words(self) -> frozenset[str]:
         """Return the telling words of name and id."""
-        rest = names.split_id(self.source, self.external_id)[1]
-        return (names.words(self.name) | names.words(rest)) - names.GENERIC_WORDS
+        return (names.words(self.name) | names.words(self.slug)) - names.GENERIC_WORDS
 
     @cached_property
     def marks(self) -> frozenset[str]:
@@ -189,7 +195,7 @@ def _name_points(one: ItemFacts, other: ItemFacts) -> Iterator[tuple[str, int]]:
     if one.name_key and one.name_key == other.name_key:
         yield "name", SAME_NAME
     if one.slug_key and one.slug_key == other.slug_key:
-        yield "slug", SAME_SLUG
+        yield "slug", SAME_SLUG + (SAME_SPELLING if one.slug == other.slug else 0)
     crossed = (one.name_key == other.slug_key) + (other.name_key == one.slug_key)
     yield "name is slug", NAME_IS_SLUG * crossed
     yield "words", _word_points(one, other)
@@ -200,6 +206,8 @@ def _word_points(one: ItemFacts, other: ItemFacts) -> int:
     tickers = {one.symbol_key, other.symbol_key}
     mine, theirs = one.words - tickers, other.words - tickers
     shared = mine & theirs
+    if one.slug == other.slug and "-" in one.slug:
+        return WORD * 2
     if shared:
         return WORD * (2 if len(shared) == min(len(mine), len(theirs)) else 1)
     if _inside(one, other) or one.words & other.words:
@@ -208,11 +216,16 @@ def _word_points(one: ItemFacts, other: ItemFacts) -> int:
 
 
 def _inside(one: ItemFacts, other: ItemFacts) -> bool:
-    mine, theirs = (one.name_key, one.slug_key), (other.name_key, other.slug_key)
+    return _holds_part_of(one, other) or _holds_part_of(other, one)
+
+
+def _holds_part_of(one: ItemFacts, other: ItemFacts) -> bool:
+    parts = {other.name_key, other.slug_key, *other.words}
     return any(
-        (len(a) >= MIN_INSIDE and a in b) or (len(b) >= MIN_INSIDE and b in a)
-        for a in mine
-        for b in theirs
+        part in whole
+        for part in parts
+        if len(part) >= MIN_INSIDE
+        for whole in (one.name_key, one.slug_key)
     )
 
 

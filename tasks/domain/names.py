@@ -17,7 +17,22 @@ PREFIXED_ID_SOURCES = frozenset({"coinpaprika"})
 # Words that nearly every project uses, so that sharing one says nothing.
 GENERIC_WORDS = frozenset(
     {"ai", "and", "app", "cash", "chain", "coin", "com", "crypto", "dao", "defi", "digital"}
-    | {"exchange", "finance", "foundation", "game", "games", "global", "inu", "io", "lab", "labs"}
+    | {
+        "dollar",
+        "eur",
+        "euro",
+        "usd",
+        "exchange",
+        "finance",
+        "foundation",
+        "game",
+        "games",
+        "global",
+        "inu",
+        "io",
+        "lab",
+        "labs",
+    }
     | {"money", "network", "of", "platform", "project", "protocol", "swap", "the", "token", "world"}
 )
 # Words that make a copy, a receipt or another version of a coin: a coin of its own, not the coin.

@@ -52,10 +52,13 @@ FINAL = frozenset(RunStatus) - ACTIVE
 UNFINISHED = frozenset({RunStatus.FAILED, RunStatus.CRASHED, RunStatus.CANCELLED})
 """Final, but with work that the next run takes up."""
 
+COMPLETED = frozenset({RunStatus.SUCCESS, RunStatus.PARTIAL})
+"""Final, with the last page loaded."""
+
 _ENDINGS = frozenset({RunStatus.FAILED, RunStatus.SKIPPED, RunStatus.CRASHED, RunStatus.CANCELLED})
 TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.QUEUED: _ENDINGS | {RunStatus.RUNNING},
-    RunStatus.RUNNING: _ENDINGS | {RunStatus.SUCCESS, RunStatus.PARTIAL},
+    RunStatus.RUNNING: _ENDINGS | COMPLETED,
 }
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.orm import Session
 
+from tasks.core import failpoints
 from tasks.core.errors import (
     BudgetSpentError,
     KasparroError,
@@ -19,10 +20,11 @@ from tasks.core.errors import (
     UnavailableError,
     UnreadablePageError,
 )
+from tasks.core.failpoints import FailureInjection
 from tasks.core.logging import get_logger
 from tasks.domain.retries import Again, GiveUp, decide
 from tasks.domain.runs import RunStatus, Stage
-from tasks.pipeline import lifecycle
+from tasks.pipeline import judging, lifecycle
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import database, events, pages, runs, totals
 from tasks.store.events import Step
@@ -67,10 +69,18 @@ def attempt(
     taken = _claim(dependencies, stage, run_id, page)
     if taken is None:
         return None
-    try:
-        return _work(dependencies, *taken, work)
-    finally:
-        _write_down(dependencies)
+    run, claim = taken
+    facts = (run.source, stage, claim.first, claim.attempt)
+    with failpoints.armed(_wanted_failures(dependencies, run), *facts):
+        try:
+            return _work(dependencies, run, claim, work)
+        finally:
+            _write_down(dependencies)
+
+
+def _wanted_failures(dependencies: Dependencies, run: Run) -> FailureInjection:
+    general, own = dependencies.settings.failures, run.options.get("failure")
+    return failpoints.parse_override(own) if own and general.allowed else general
 
 
 def _work(dependencies: Dependencies, run: Run, claim: Claim, work: Work) -> Again | None:
@@ -82,6 +92,9 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim, work: Work) -> Aga
     except Exception as error:  # noqa: BLE001 - the edge: see the module's docstring
         return _fail(dependencies, run, claim, _understood(error))
     _send(dependencies, run, messages)
+    if claim.stage is Stage.LOAD:
+        judging.judge(dependencies, run.run_id)
+    failpoints.reach(failpoints.BEFORE_ACK)
     return None
 
 
@@ -169,8 +182,10 @@ def _note(
 
 def _send(dependencies: Dependencies, run: Run, messages: Sequence[Message]) -> None:
     try:
+        failpoints.reach(failpoints.BEFORE_PUBLISH)
         for message in messages:
             dependencies.publisher.send(run.source, run.run_id, message.stage, message.page)
-    except UnavailableError as error:
+        failpoints.reach(failpoints.AFTER_PUBLISH)
+    except KasparroError as error:
         # The work is committed; the sweeper sends the message when the broker is back.
         _log.warning("message_not_sent", reason=str(error))

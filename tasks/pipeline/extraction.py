@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from tasks.core import failpoints
 from tasks.domain import batches
 from tasks.domain.retries import Again
 from tasks.domain.runs import PageState, Stage
@@ -35,9 +36,14 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
         clock=dependencies.clock,
         checkpoint={} if run.options.get("full_refresh") else run.checkpoint_before or {},
     )
+    failpoints.reach(failpoints.BEFORE_FETCH)
     fetched = dependencies.connector(run.source).fetch(context, cursor)
+    failpoints.reach(failpoints.AFTER_FETCH)
     with dependencies.transaction() as session:
-        return _store(session, run, claim, fetched)
+        ready = _store(session, run, claim, fetched)
+        failpoints.reach(failpoints.BEFORE_RAW_COMMIT)
+    failpoints.reach(failpoints.AFTER_RAW_COMMIT)
+    return ready
 
 
 def _store(session: Session, run: Run, claim: Claim, fetched: Fetched) -> Sequence[Message]:

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from tasks.core.errors import ConflictError, KasparroError, UnavailableError
+from tasks.core import failpoints
+from tasks.core.errors import ConflictError, InvalidInputError, KasparroError, UnavailableError
 from tasks.core.logging import get_logger
 from tasks.domain.runs import RunStatus
 from tasks.pipeline.dependencies import Dependencies
@@ -45,38 +46,64 @@ def queue_run(
         dependencies: Of this process.
         session: Of the caller's transaction.
         source: Name of an enabled source.
-        trigger: ``schedule`` | ``api`` | ``cli`` | ``retry`` | ``backfill`` | ``replay``.
-        options: ``full_refresh``, ``dry_run``, ``reason``.
+        trigger: ``schedule`` | ``api`` | ``cli`` | ``backfill``; for the others see
+            :mod:`tasks.pipeline.retrying` and :mod:`tasks.pipeline.replaying`.
+        options: ``full_refresh``, ``dry_run``, ``reason``, ``failure`` (see
+            :func:`tasks.core.failpoints.parse_override`).
         values: ``slot``, ``parent_run_id``, ``request_id``.
 
     Raises:
         NotFoundError: If there is no such source.
+        InvalidInputError: If ``failure`` is not valid, or not allowed here.
         ConflictError: If it has an active run (``active_run_id`` in the context), or the slot has
             had its run.
     """
-    spec = dependencies.connector(source).spec
     options = dict(options or {})
-    before = checkpoints.get(session, source)
-    run = runs.add(
-        session,
-        source,
-        {"trigger": trigger, "options": options, "checkpoint_before": before, **values},
-    )
+    _check_failure(dependencies, options.get("failure"))
+    run = insert_run(dependencies, session, source, trigger=trigger, options=options, **values)
+    within = timedelta(seconds=dependencies.connector(source).spec.resume_within_s)
+    broken = None
+    if not (options.get("full_refresh") or options.get("dry_run")):
+        broken = runs.unfinished_before(session, run, since=database.now(session) - within)
+    begin(session, run, broken)
+    return run
+
+
+def insert_run(dependencies: Dependencies, session: Session, source: str, **values: Any) -> Run:
+    """Insert a queued run that has no page yet.
+
+    Raises:
+        NotFoundError: If there is no such source.
+        ConflictError: As :func:`queue_run`.
+    """
+    dependencies.connector(source)
+    values |= {"checkpoint_before": checkpoints.get(session, source)}
+    run = runs.add(session, source, values)
     if run is None:
         raise _refusal(session, source)
-    events.add(session, run.run_id, "run_queued", detail={"trigger": trigger})
-    since = database.now(session) - timedelta(seconds=spec.resume_within_s)
-    broken = (
-        None if options.get("full_refresh") else runs.unfinished_before(session, run, since=since)
-    )
+    events.add(session, run.run_id, "run_queued", detail={"trigger": run.trigger})
+    versions.bump(session, "runs", added_rows=1)
+    return run
+
+
+def begin(session: Session, run: Run, broken: Run | None) -> None:
+    """Give a run its first pages: what ``broken`` left unfinished, or the source's beginning."""
     if broken is None or not resuming.take_up(session, broken.run_id, run.run_id):
         pages.add_pending(session, run.run_id, 1, None)
     else:
         run.resumed_run_id = broken.run_id
         events.add(session, run.run_id, "run_resumed", detail={"from": str(broken.run_id)})
-    versions.bump(session, "runs", added_rows=1)
     session.flush()
-    return run
+
+
+def _check_failure(dependencies: Dependencies, wanted: Mapping[str, Any] | None) -> None:
+    if wanted and not dependencies.settings.failures.allowed:
+        raise InvalidInputError(
+            "Failures are not injected in production unless ALLOW_FAILURE_INJECTION=true.",
+            field="failure",
+        )
+    if wanted:
+        failpoints.parse_override(wanted)
 
 
 def _refusal(session: Session, source: str) -> ConflictError:
@@ -148,7 +175,8 @@ def end(
         return False
     session.refresh(run)
     staging.discard(session, run.run_id)
-    checkpoints.note_attempt(session, run.source, status)
+    if run.trigger != "replay":  # which asks nothing of the source
+        checkpoints.note_attempt(session, run.source, status)
     events.add(session, run.run_id, f"run_{status}", detail={"message": run.error_message})
     totals.add(session, "etl_runs_total", source=run.source, status=status)
     totals.add(session, "etl_records_processed_total", run.records_processed, source=run.source)

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from tasks.core import failpoints
 from tasks.domain.retries import Again
 from tasks.domain.runs import PageState, Stage, completed_status
-from tasks.pipeline import lifecycle, mentioning
+from tasks.pipeline import lifecycle, mentioning, trust
 from tasks.pipeline.attempts import Message, attempt, note_finished
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import (
@@ -22,7 +23,6 @@ from tasks.store import (
     staging,
     versions,
 )
-from tasks.store.consensus import SourcePolicy
 from tasks.store.pages import Claim
 from tasks.store.tables import Run, RunPage
 
@@ -40,11 +40,13 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
     kind = dependencies.connector(run.source).spec.kind
     with dependencies.transaction() as session:
         rows = pages.hold(session, claim)
+        failpoints.reach(failpoints.BEFORE_LOAD)
         if not run.options.get("dry_run"):
             if kind == "news":
                 _load_news(session, run, claim.pages)
             else:
                 _load_quotes(dependencies, session, run, claim.pages)
+        failpoints.reach(failpoints.AFTER_LOAD)
         staging.clear(session, kind, run.run_id, claim.pages)
         moment = database.now(session)
         for row in rows:
@@ -54,31 +56,28 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
         if rows[-1].is_last:
             _complete(session, held, rows[-1])
         following = pages.next_transformed(session, run.run_id)
+    failpoints.reach(failpoints.AFTER_LOAD_COMMIT)
     return [] if following is None else [Message(Stage.LOAD, following)]
 
 
 def _load_quotes(
     dependencies: Dependencies, session: Session, run: Run, numbers: Sequence[int]
 ) -> None:
-    outcome = linking.link_staged(session, source=run.source, run_id=run.run_id, pages=numbers)
+    trusted = trust.policies(dependencies)
+    linked = linking.link_staged(
+        session,
+        source=run.source,
+        run_id=run.run_id,
+        pages=numbers,
+        precedence={name: policy.precedence for name, policy in trusted.items()},
+    )
     quotes.append_history(session, run.source, run.run_id, numbers)
     quotes.upsert(session, run.source, run.run_id, numbers)
-    touched = quotes.touched_assets(session, run.source, run.run_id, numbers)
-    touched = sorted({*touched, *outcome.changed_assets})
+    observed = quotes.touched_assets(session, run.source, run.run_id, numbers)
+    touched = sorted({*observed, *linked.changed_assets})
     if touched:
-        consensus.refresh(session, asset_ids=touched, policies=policies(dependencies))
-        versions.bump(session, "data")
-
-
-def policies(dependencies: Dependencies) -> dict[str, SourcePolicy]:
-    """Return how long each source's observations count as fresh, and which source goes first."""
-    return {
-        name: SourcePolicy(
-            fresh_for_s=connector.spec.fresh_for_s, precedence=connector.spec.precedence
-        )
-        for name, connector in dependencies.connectors.items()
-        if connector.spec.kind == "quotes"
-    }
+        consensus.refresh(session, asset_ids=touched, policies=trusted)
+        versions.bump(session, "data", added_rows=linked.founded - linked.closed)
 
 
 def _load_news(session: Session, run: Run, numbers: Sequence[int]) -> None:
@@ -91,7 +90,9 @@ def _complete(session: Session, run: Run, last: RunPage) -> None:
     """End the run; loads keep the order of pages, so its last page is loaded after all others."""
     status = completed_status(rejected=run.records_failed)
     checkpoint = run.checkpoint_before or {}
-    if not run.options.get("dry_run"):
+    if not (run.options.get("dry_run") or run.options.get("keep_checkpoint")):
+        failpoints.reach(failpoints.BEFORE_CHECKPOINT)
         checkpoint = last.checkpoint or {}
         checkpoints.move(session, run.source, checkpoint, run_id=run.run_id)
+        failpoints.reach(failpoints.AFTER_CHECKPOINT)
     lifecycle.end(session, run, status, checkpoint_after=checkpoint)

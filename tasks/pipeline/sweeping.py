@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from tasks.core.errors import KasparroError, UnavailableError
 from tasks.core.logging import get_logger
 from tasks.domain.runs import RunStatus
-from tasks.pipeline import extraction, lifecycle
+from tasks.pipeline import extraction, judging, lifecycle
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import database, pages, partitions, runs, sweeps, totals
 
@@ -39,7 +39,9 @@ def sweep(dependencies: Dependencies) -> int:
         due = pages.due(session)
         for item in due:
             totals.add(session, "etl_resent_total", source=item.source, stage=item.stage)
-    return _send(dependencies, due)
+    sent = _send(dependencies, due)
+    judging.judge_due(dependencies)
+    return sent
 
 
 def _end_crashed(session: Session) -> None:

@@ -44,6 +44,10 @@ class SourceSpec:
         fresh_for_s: Seconds after its timestamp during which an observation counts as fresh.
         resume_within_s: A run that broke off is continued if it began no longer ago than this.
         precedence: When sources of equal standing must be ordered, lower goes first.
+        schema_name: Names the shape that a page's items have; items of pages with the same name
+            are compared with the same baseline. None for items without a shape worth watching.
+        incremental: A run asks only for what is new since the last one, so the numbers of items
+            of two runs say nothing about each other.
     """
 
     name: str
@@ -54,6 +58,8 @@ class SourceSpec:
     fresh_for_s: int
     resume_within_s: int
     precedence: int
+    schema_name: Callable[[Page], str | None] | None = None
+    incremental: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,6 +86,7 @@ class CoinGecko:
         # Ranks move between pages: the longer the break, the more coins slip past it.
         resume_within_s=15 * 60,
         precedence=10,
+        schema_name=lambda _page: "coins_markets",
     )
 
     def fetch(self, context: FetchContext, cursor: Cursor | None) -> Fetched:

@@ -83,6 +83,7 @@ class CoinPaprika:
         # One answer is all: its pages are either stored together or not at all.
         resume_within_s=15 * 60,
         precedence=20,
+        schema_name=lambda _page: "tickers",
     )
 
     def fetch(self, context: FetchContext, cursor: Cursor | None) -> Fetched:  # noqa: ARG002 - all comes at once

@@ -44,7 +44,7 @@ class Progress(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def leave(self, name: str) -> None:
         """Go on behind a file."""
-        # The smallest text behind the name that jsonb can hold (it refuses U+0000).
+        # The smallest text behind the name that jsonb can hold; no name has a U+0000.
         self.next_file, self.is_inside = name + "\x01", False
 
 
@@ -62,6 +62,9 @@ class CsvFiles:
         # Offsets stay true however long the break: the content is checked again.
         resume_within_s=7 * 24 * 3600,
         precedence=30,
+        # Each file has a header of its own; a page that stands for a broken file has none.
+        schema_name=lambda page: page.request.rpartition(" bytes ")[0] or None,
+        incremental=True,
     )
 
     def fetch(self, context: FetchContext, cursor: Cursor | None) -> Fetched:

@@ -21,7 +21,7 @@ _WHOLE = "*"
 _OTHER_MONEY = frozenset((
     "AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "ILS",
     "INR", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RUB", "SEK", "SGD", "THB",
-    "TRY", "TWD", "UAH", "VND", "ZAR",
+    "TRY", "TWD", "UAH", "VND", "ZAR",  # codespell:ignore zar
 ))  # fmt: skip
 _DOLLARS = frozenset(("USD", "US$", "$"))
 # A cell a scraper glued from name, rank and ticker: ``Bitcoin1BTC``.

@@ -3,7 +3,7 @@
 The parts that can be read must load, the run must not be called a success, and the next run must
 try again. So the broken part becomes a page whose one item is a rejection: its reason stands in the
 quarantine, the run ends ``partial``, and the checkpoint moves for the other parts only. When no
-part can be had the source itself cannot be reached, and the run fails. See docs/adr/0010.
+part can be had the source itself cannot be reached, and the run fails. See docs/adr/0011.
 """
 
 from collections.abc import Mapping

@@ -25,6 +25,8 @@ from tasks.sources.feed_reading import Entry, Feed
 
 _NOT_MODIFIED = 304
 _FEED_CHARS = 200
+_EMPTY = "not-sent"
+"""Header of a page without entries, saying why there is nothing to read."""
 _ACCEPT = (
     "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.1"
@@ -83,6 +85,7 @@ class Rss:
         fresh_for_s=24 * 3600,
         resume_within_s=3600,
         precedence=40,
+        incremental=True,
     )
 
     def fetch(self, context: FetchContext, cursor: Cursor | None) -> Fetched:
@@ -138,10 +141,6 @@ class Rss:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Rejection(None, "*", "shape", "The item is not an entry of a feed.")
         return feed_entries.news_entry(entry, item.context.get("surroundings") or Surroundings())
-
-
-_EMPTY = "not-sent"
-"""Header of a page without entries, saying why there is nothing to read."""
 
 
 def feed_key(url: str) -> str:

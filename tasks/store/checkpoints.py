@@ -1,5 +1,6 @@
 """Where each source goes on, and whether it is paused."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,11 @@ def note_attempt(session: Session, source: str, status: str) -> None:
     values = {"last_attempt_at": func.clock_timestamp(), "last_attempt_status": status}
     statement = insert(Checkpoint).values(source=source, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["source"], set_=values))
+
+
+def last_success_at(session: Session, source: str) -> datetime | None:
+    """Return when the source's last run completed."""
+    return session.scalar(select(Checkpoint.last_success_at).where(Checkpoint.source == source))
 
 
 def is_paused(session: Session, source: str) -> bool:

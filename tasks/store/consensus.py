@@ -54,15 +54,17 @@ policies as (
 ), voices as (
   select i.*, not future and not superseded speaks,
     priced and not future and not superseded votes from items i
-), timed as (
-  select v.*, case
-    when bool_or(votes and now() - observed_at <= make_interval(secs => fresh_for_s)) over asset
-      then now()
-    else coalesce(max(observed_at) filter (where votes) over asset,
-      max(observed_at) filter (where speaks) over asset, now()) end moment
+), lively as (
+  select v.*, coalesce(bool_or(votes and fresh_for_s > 0
+    and now() - observed_at <= make_interval(secs => fresh_for_s)) over asset, false) live
   from voices v window asset as (partition by asset_id)
+), timed as (
+  select l.*, case when live then now() else coalesce(max(observed_at) filter (where votes)
+    over asset, max(observed_at) filter (where speaks) over asset, now()) end moment
+  from lively l window asset as (partition by asset_id)
 ), timely as (
-  select t.*, speaks and moment - observed_at <= make_interval(secs => fresh_for_s) timely
+  select t.*, speaks and (fresh_for_s > 0 or not live)
+    and moment - observed_at <= make_interval(secs => fresh_for_s) timely
   from timed t
 ), fresh as (
   select t.*, timely and votes fresh,
@@ -90,8 +92,9 @@ measured as (
     fresh and fresh_count < 3 and coalesce(published > 0 and price_usd > 0
       and published_at > observed_at - cast(:hold_memory as interval)
       and (price_usd > :hold_factor * published or published > :hold_factor * price_usd)
-      and not (fresh_count = 1 and held_at < observed_at
-        and held_price_usd between price_usd / :same_level and price_usd * :same_level), false)
+      and not (fresh_count = 1 and coalesce(held_at < observed_at
+        and held_price_usd between price_usd / :same_level and price_usd * :same_level, false)),
+      false)
       suspect
   from measured m window asset as (partition by asset_id)
 ), judged as (
@@ -113,7 +116,7 @@ _ATTRIBUTES = ",\n    ".join(
 _PUBLISHED = f"""
 prices as (
   select asset_id, count(*) filter (where used) used_count, bool_or(held) some_held,
-    max(moment) < now() is_stale, {_median("price_usd", "used")} price,
+    not bool_or(live) is_stale, {_median("price_usd", "used")} price,
     max(price_usd) filter (where used) highest, min(price_usd) filter (where used) lowest
   from decided group by asset_id
 ), spreads as (
@@ -161,7 +164,7 @@ explained as (
         'three times their usual deviation.', trim_scale(:tolerance * 100))
       when held then format('It moved by more than a factor of %s; awaiting another source, or a '
         'newer observation of this one.', :hold_factor)
-      when moment < now() then 'Nothing fresh is known; the newest observation stands.'
+      when not live then 'Nothing fresh is known; the newest observation stands.'
       when fresh_count = 1 then 'The only fresh price.'
       when p.spread_pct > :tolerance * 100 then format('The sources disagree by more than %s %%; '
         'published with low confidence.', trim_scale(:tolerance * 100))

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from tasks.core import processes
 from tasks.core.errors import LostClaimError
+from tasks.domain import batches
 from tasks.domain.batches import OpenPage
 from tasks.domain.runs import ACTIVE, PageState, Stage
 from tasks.store import database
@@ -188,14 +189,29 @@ def waiting(session: Session, run_id: UUID) -> list[OpenPage]:
     return [OpenPage(page, items, cast("datetime", at)) for page, items, at in rows]
 
 
-def put_in_batches(session: Session, run_id: UUID, batches: Sequence[Sequence[int]]) -> None:
+def close_waiting(session: Session, run_id: UUID) -> None:
+    """Put the fetched pages in batches without waiting for more of them."""
+    session.flush()
+    now = database.now(session)
+    put_in_batches(session, run_id, batches.closed_by(waiting(session, run_id), now=now, last=True))
+
+
+def put_in_batches(session: Session, run_id: UUID, closed: Sequence[Sequence[int]]) -> None:
     """Name each batch after its first page."""
-    for pages in batches:
+    for pages in closed:
         session.execute(
             update(RunPage)
             .where(RunPage.run_id == run_id, RunPage.page.in_(pages))
             .values(batch=pages[0])
         )
+
+
+def items_before(session: Session, run_id: UUID, page: int) -> int:
+    """Return how many items the earlier pages of a run hold."""
+    earlier = select(func.coalesce(func.sum(RunPage.items), 0)).where(
+        RunPage.run_id == run_id, RunPage.page < page
+    )
+    return session.scalars(earlier).one()
 
 
 def _is_behind(session: Session, row: RunPage) -> bool:

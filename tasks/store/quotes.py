@@ -10,16 +10,21 @@ _DIGESTS = text(
     "select external_id, digest from quotes where source = :source and external_id = any(:ids)"
 )
 
-# The newest observation of each item within the batch; ties go to the page asked for later.
+# Of each item the newest observation counts; of those with one timestamp the one fetched last, in
+# this batch or in an earlier run. So a replay of old pages undoes nothing, and one whose rules
+# have changed mends what its pages were the last word on.
 _UPSERT = text(
     """
     insert into quotes as q (source, external_id, asset_id, symbol, name, rank, price_usd,
-      market_cap_usd, volume_24h_usd, percent_change_24h, contracts, observed_at, digest, run_id)
+      market_cap_usd, volume_24h_usd, percent_change_24h, contracts, observed_at, digest, run_id,
+      ingested_at)
     select distinct on (s.external_id) :source, s.external_id, l.asset_id, s.symbol, s.name, s.rank,
       s.price_usd, s.market_cap_usd, s.volume_24h_usd, s.percent_change_24h, s.contracts,
-      s.observed_at, s.digest, s.run_id
+      s.observed_at, s.digest, s.run_id, coalesce(r.ingested_at, now())
     from staged_quotes s
     join asset_links l on l.source = :source and l.external_id = s.external_id
+    join run_pages p on p.run_id = s.run_id and p.page = s.page
+    left join raw_pages r on r.raw_page_id = p.raw_page_id
     where s.run_id = :run_id and s.page = any(:pages)
     order by s.external_id, s.observed_at desc, s.page desc, s.item desc
     on conflict (source, external_id) do update set
@@ -28,31 +33,54 @@ _UPSERT = text(
       market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
       percent_change_24h = excluded.percent_change_24h, contracts = excluded.contracts,
       observed_at = excluded.observed_at, digest = excluded.digest, run_id = excluded.run_id,
-      ingested_at = now(), updated_at = now()
-    where excluded.observed_at >= q.observed_at and excluded.digest is distinct from q.digest
+      ingested_at = excluded.ingested_at, updated_at = now()
+    where (excluded.observed_at, excluded.ingested_at) >= (q.observed_at, q.ingested_at)
+      and (excluded.digest, excluded.observed_at, excluded.asset_id, excluded.symbol,
+        excluded.name, excluded.rank, excluded.price_usd, excluded.market_cap_usd,
+        excluded.volume_24h_usd, excluded.percent_change_24h, excluded.contracts)
+      is distinct from (q.digest, q.observed_at, q.asset_id, q.symbol, q.name, q.rank,
+        q.price_usd, q.market_cap_usd, q.volume_24h_usd, q.percent_change_24h, q.contracts)
     """
 )
 
-# A newer timestamp on the same figures confirms them: freshness moves, history does not grow.
+# The history holds changes: a newer timestamp on the same figures confirms them and adds nothing.
+# An observation older than the latest one is compared with what the history says of its moment,
+# so that a replay finds its own rows again. The look-up costs nothing for all others.
 _APPEND = text(
     """
-    insert into quote_history (asset_id, source, external_id, observed_at, price_usd,
-      market_cap_usd, volume_24h_usd)
+    insert into quote_history as h (asset_id, source, external_id, observed_at, price_usd,
+      market_cap_usd, volume_24h_usd, ingested_at)
     select l.asset_id, :source, s.external_id, s.observed_at, s.price_usd, s.market_cap_usd,
-      s.volume_24h_usd
+      s.volume_24h_usd, s.ingested_at
     from (
-      select distinct on (external_id, observed_at) external_id, observed_at, price_usd,
-        market_cap_usd, volume_24h_usd
-      from staged_quotes where run_id = :run_id and page = any(:pages)
-      order by external_id, observed_at, page desc, item desc
+      select distinct on (g.external_id, g.observed_at) g.external_id, g.observed_at, g.price_usd,
+        g.market_cap_usd, g.volume_24h_usd, coalesce(r.ingested_at, now()) as ingested_at
+      from staged_quotes g
+      join run_pages p on p.run_id = g.run_id and p.page = g.page
+      left join raw_pages r on r.raw_page_id = p.raw_page_id
+      where g.run_id = :run_id and g.page = any(:pages)
+      order by g.external_id, g.observed_at, g.page desc, g.item desc
     ) s
     join asset_links l on l.source = :source and l.external_id = s.external_id
     left join quotes q on q.source = :source and q.external_id = s.external_id
-    where s.price_usd is not null and (
-      q.external_id is null or s.observed_at < q.observed_at
-      or (s.price_usd, s.market_cap_usd, s.volume_24h_usd)
-        is distinct from (q.price_usd, q.market_cap_usd, q.volume_24h_usd))
-    on conflict do nothing
+    left join lateral (
+      select e.price_usd, e.market_cap_usd, e.volume_24h_usd from quote_history e
+      where s.observed_at < q.observed_at and e.asset_id = l.asset_id and e.source = :source
+        and e.external_id = s.external_id and e.observed_at <= s.observed_at
+      order by e.observed_at desc limit 1
+    ) known on true
+    where s.price_usd is not null and case
+      when q.external_id is null then true
+      when s.observed_at < q.observed_at then (s.price_usd, s.market_cap_usd, s.volume_24h_usd)
+        is distinct from (known.price_usd, known.market_cap_usd, known.volume_24h_usd)
+      else (s.price_usd, s.market_cap_usd, s.volume_24h_usd)
+        is distinct from (q.price_usd, q.market_cap_usd, q.volume_24h_usd) end
+    on conflict (asset_id, source, external_id, observed_at) do update set
+      price_usd = excluded.price_usd, market_cap_usd = excluded.market_cap_usd,
+      volume_24h_usd = excluded.volume_24h_usd, ingested_at = excluded.ingested_at
+    where excluded.ingested_at >= h.ingested_at
+      and (excluded.price_usd, excluded.market_cap_usd, excluded.volume_24h_usd)
+        is distinct from (h.price_usd, h.market_cap_usd, h.volume_24h_usd)
     """
 )
 

@@ -3,14 +3,15 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, insert, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from tasks.domain.pages import Page
 from tasks.domain.records import Item
-from tasks.store.tables import RawPage
+from tasks.store.tables import RawPage, RunPage
 
 _SET_ITEMS = text("update raw_pages set items = cast(:items as jsonb) where raw_page_id = :id")
 
@@ -61,3 +62,27 @@ def set_items(session: Session, raw_page_id: int | None, items: Sequence[Item]) 
     # jsonb cannot hold U+0000; the page's body keeps it.
     held = b"[%s]" % listed.replace(b"\\u0000", b"\\ufffd")
     session.execute(_SET_ITEMS, {"id": raw_page_id, "items": held.decode()})
+
+
+class StoredAnswers(NamedTuple):
+    """What is left of a run's answers.
+
+    Attributes:
+        raw_page_ids: In the run's order.
+        missing: Pages whose answer retention has taken.
+    """
+
+    raw_page_ids: list[int]
+    items: int
+    missing: int
+
+
+def of_run(session: Session, run_id: UUID) -> StoredAnswers:
+    """Return which answers of a run are still stored."""
+    rows = session.execute(
+        select(RunPage.raw_page_id, RunPage.items)
+        .where(RunPage.run_id == run_id, RunPage.fetched_at.is_not(None))
+        .order_by(RunPage.page)
+    ).all()
+    ids = [raw_page_id for raw_page_id, _ in rows if raw_page_id is not None]
+    return StoredAnswers(ids, sum(items for _, items in rows), len(rows) - len(ids))

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tasks.domain.runs import PageState
+from tasks.store import pages
 from tasks.store.tables import RunPage
 
 _COPIED = (
@@ -13,7 +14,6 @@ _COPIED = (
     "request_page",
     "cursor",
     "is_last",
-    "batch",
     "raw_page_id",
     "checkpoint",
     "items",
@@ -39,12 +39,13 @@ def take_up(session: Session, broken: UUID, run_id: UUID) -> bool:
         if row.raw_page_id is None or row.state == PageState.FAILED:
             first = _first_of_request(session, broken, row)
             kept = [page for page in kept if page.page < first.page]
-            _add(session, run_id, first, fetched=False, batch=None)
+            _add(session, run_id, first, fetched=False)
             break
         kept.append(row)
     for row in kept:
-        _add(session, run_id, row, fetched=True, batch=kept[0].page)
+        _add(session, run_id, row, fetched=True)
     session.flush()
+    pages.close_waiting(session, run_id)
     return bool(left)
 
 
@@ -52,8 +53,8 @@ def _first_of_request(session: Session, broken: UUID, row: RunPage) -> RunPage:
     return session.get_one(RunPage, (broken, row.request_page))
 
 
-def _add(session: Session, run_id: UUID, row: RunPage, *, fetched: bool, batch: int | None) -> None:
-    values = {name: getattr(row, name) for name in _COPIED} | {"batch": batch}
+def _add(session: Session, run_id: UUID, row: RunPage, *, fetched: bool) -> None:
+    values = {name: getattr(row, name) for name in _COPIED}
     if fetched:
         values |= {"state": PageState.FETCHED, "fetched_at": row.fetched_at}
     else:

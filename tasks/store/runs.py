@@ -1,16 +1,16 @@
 """Rows of ``etl_runs``: every change of state goes through the table of transitions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from tasks.core.errors import LostClaimError, NotFoundError
-from tasks.domain.runs import ACTIVE, UNFINISHED, RunStatus, check_transition, sources_of
+from tasks.domain.runs import ACTIVE, COMPLETED, UNFINISHED, RunStatus, check_transition, sources_of
 from tasks.store.tables import Run, RunPage
 
 
@@ -58,16 +58,65 @@ def latest(session: Session, source: str) -> Run | None:
 
 
 def unfinished_before(session: Session, run: Run, *, since: datetime) -> Run | None:
-    """Return the run just before ``run`` if it broke off and began after ``since``."""
+    """Return the run just before ``run`` if it broke off and began after ``since``.
+
+    Replays and dry runs are passed over: neither is on the way of the checkpoint.
+    """
     previous = session.scalars(
         select(Run)
-        .where(Run.source == run.source, Run.run_id != run.run_id, Run.trigger != "replay")
+        .where(
+            Run.source == run.source,
+            Run.run_id != run.run_id,
+            Run.trigger != "replay",
+            func.coalesce(Run.options["dry_run"].as_boolean(), False).is_(False),
+        )
         .order_by(Run.queued_at.desc(), Run.run_id)
         .limit(1)
     ).one_or_none()
     if previous is None or previous.status not in UNFINISHED or previous.queued_at < since:
         return None
     return previous
+
+
+def has_completed_since(session: Session, run: Run) -> bool:
+    """Tell whether a later run of the source has moved the checkpoint on."""
+    later = exists().where(
+        Run.source == run.source,
+        Run.queued_at > run.queued_at,
+        Run.status.in_(COMPLETED),
+        Run.trigger != "replay",
+    )
+    return bool(session.scalar(select(later)))
+
+
+def matching(
+    session: Session,
+    statuses: Collection[str],
+    *,
+    source: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int,
+) -> list[Run]:
+    """Return runs in some of the states, the newest first.
+
+    Args:
+        session: Of the caller's transaction.
+        statuses: As in :class:`tasks.domain.runs.RunStatus`.
+        source: Only of this source.
+        since: Only those queued then or later.
+        until: Only those queued before.
+        limit: At most so many.
+    """
+    conditions = [Run.status.in_(statuses), Run.trigger != "replay"]
+    if source is not None:
+        conditions.append(Run.source == source)
+    if since is not None:
+        conditions.append(Run.queued_at >= since)
+    if until is not None:
+        conditions.append(Run.queued_at < until)
+    newest = select(Run).where(*conditions).order_by(Run.queued_at.desc(), Run.run_id)
+    return list(session.scalars(newest.limit(limit)))
 
 
 def hold_active(session: Session, run: Run) -> None:

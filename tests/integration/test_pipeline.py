@@ -17,7 +17,7 @@ from tasks.core.errors import (
     TransientError,
 )
 from tasks.domain.runs import Stage
-from tasks.pipeline import lifecycle, sweeping
+from tasks.pipeline import ageing, lifecycle, sweeping
 from tests.support.engine import ScriptedConnector, coin, workbench
 
 pytestmark = pytest.mark.integration
@@ -374,3 +374,24 @@ def test_a_resumed_run_is_only_one_that_broke_off_lately(bench, source):
     source.calls.clear()
     bench.run()
     assert source.calls == [1, 2, 3]
+
+
+def test_a_price_that_went_stale_gives_way_without_a_new_observation(settings):
+    """Two sources; one falls silent and grows old while nobody brings anything new."""
+    now = datetime.now(UTC)
+    old, new = (now - timedelta(hours=age) for age in (3, 1))
+    first = ScriptedConnector("coingecko", [[coin("alpha", "10", at=old.isoformat())]])
+    second = ScriptedConnector("coinpaprika", [[coin("alpha", "12", at=new.isoformat())]])
+    for connector in (first, second):
+        connector.fresh_for_s = 4 * 3600
+    with workbench(settings, first, second) as bench:
+        bench.run("coingecko")
+        bench.run("coinpaprika")
+        assert bench.one("select price_usd from assets").price_usd == 11
+        assert ageing.age(bench.dependencies) == 0
+        first.fresh_for_s = 2 * 3600
+        with bench.dependencies.transaction() as session:
+            session.execute(text("update data_versions set changed_at = now() - interval '1 day'"))
+        assert ageing.age(bench.dependencies) == 1
+        assert bench.one("select price_usd from assets").price_usd == 12
+        assert ageing.age(bench.dependencies) == 0

@@ -76,11 +76,12 @@ def test_the_whole_market_is_read_without_a_rejection(market, name, count):
 @pytest.mark.parametrize("name", VENDORS)
 @pytest.mark.parametrize("kind", ["reset", "truncate", "html", "empty", "status"])
 def test_a_passing_fault_costs_one_call_more(market, name, kind):
+    market.simulator.reset()
     undisturbed = market.read(name)
-    before = len(market.simulator.requests(name))
+    calls = len(market.simulator.requests(name))
     market.simulator.fail(name, kind)
     assert market.read(name) == undisturbed
-    assert len(market.simulator.requests(name)) == 2 * before + 1
+    assert len(market.simulator.requests(name)) == 2 * calls + 1
 
 
 @pytest.mark.parametrize("name", VENDORS)

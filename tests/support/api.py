@@ -2,15 +2,17 @@
 
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from flask import Flask
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from service import auth
 from service.app import create_app
 from tasks.coordination.redis_client import create_redis_client
 from tasks.core.clock import system_clock
@@ -81,8 +83,40 @@ def api_dependencies(settings: Settings, **parts: Any) -> Dependencies:
     return replace(whole, **parts)
 
 
-def make_app(settings: Settings, **parts: Any) -> Flask:
-    return create_app(api_dependencies(settings, **parts))
+class Api:
+    """An app with its client and its database.
+
+    Attributes:
+        app: The WSGI app.
+        client: Flask's test client.
+        dependencies: The engine's parts behind it.
+    """
+
+    def __init__(self, settings: Settings, **parts: Any) -> None:
+        self.dependencies = api_dependencies(settings, **parts)
+        self.app = create_app(self.dependencies)
+        self.client = self.app.test_client()
+
+    def get(self, url: str, **kwargs: Any) -> Any:
+        return self.client.get(url, **kwargs)
+
+    def post(self, url: str, **kwargs: Any) -> Any:
+        return self.client.post(url, **kwargs)
+
+    def transaction(self) -> Any:
+        return self.dependencies.transaction()
+
+    def key(self, *scopes: str, **values: Any) -> str:
+        with self.transaction() as session:
+            return auth.create_key(session, "test", scopes, **values)
+
+
+@contextmanager
+def running(settings: Settings, **parts: Any) -> Iterator[Api]:
+    """Yield the API over these settings; ``parts`` replace those of the engine."""
+    whole = Api(settings, **parts)
+    yield whole
+    whole.app.extensions["kasparro"].close()
 
 
 def exact(response: Any) -> Any:

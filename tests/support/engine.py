@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -70,6 +71,7 @@ class ScriptedConnector:
     name: str = "coingecko"
     pages: list[Any] = field(default_factory=list)
     pages_per_request: int = 1
+    fresh_for_s: int = 10**9
     calls: list[Any] = field(default_factory=list)
 
     @property
@@ -80,7 +82,7 @@ class ScriptedConnector:
             title=self.name,
             json_items=True,
             crosses_network=True,
-            fresh_for_s=10**9,
+            fresh_for_s=self.fresh_for_s,
             resume_within_s=3600,
             precedence={"coingecko": 1, "coinpaprika": 2}.get(self.name, 3),
         )
@@ -126,7 +128,7 @@ class ScriptedConnector:
             symbol=entry["symbol"],
             name=entry["name"],
             rank=entry["rank"],
-            price_usd=entry["price"],
+            price_usd=None if entry["price"] is None else Decimal(entry["price"]),
             market_cap_usd=entry["cap"],
             volume_24h_usd=None,
             percent_change_24h=None,

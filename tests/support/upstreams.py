@@ -20,6 +20,7 @@ class Asked(NamedTuple):
     query: Mapping[str, list[str]]
     headers: Message
     client: object
+    body: bytes = b""
 
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
@@ -101,6 +102,11 @@ def running_upstream() -> Iterator[Upstream]:
             upstream.asked.append(
                 Asked(parts.path, parse_qs(parts.query), self.headers, self.client_address)
             )
+            upstream.next_reply()(self)
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            upstream.asked.append(Asked(self.path, {}, self.headers, self.client_address, body))
             upstream.next_reply()(self)
 
         def log_message(self, *_args: object) -> None:

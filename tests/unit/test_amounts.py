@@ -56,6 +56,7 @@ def test_some_cells_say_that_there_is_no_number(text):
         "Bitcoin1BTC",
         "€5",
         "1.2.3",
+        "1.5 555",
         "1,2,3",
         "12,34,567.89",
         "1 2",
@@ -89,6 +90,7 @@ def test_the_file_decides_what_a_lone_separator_means():
         ("1,234,567", "."),
         ("1,234", ""),
         ("1,2,3", ""),
+        ("none", ""),
     ],
 )
 def test_the_shape_of_a_number_may_prove_its_decimal_mark(text, mark):

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -305,6 +306,12 @@ def test_a_row_that_cannot_be_a_quote_says_why(desk, text, field, rule):
     desk.write(text)
     (rejection,) = outcomes_of(CSV, desk.run())
     assert (rejection.field, rejection.rule) == (field, rule)
+
+
+def test_the_sample_that_comes_with_the_repository_is_read():
+    sample = Path(__file__).parents[2] / "data" / "csv"
+    outcomes = outcomes_of(CSV, Desk(sample).run())
+    assert [found.symbol for found in outcomes] == ["SMPL1", "SMPL2", "SMPL3"]
 
 
 def test_an_item_can_be_read_without_its_page(desk):

@@ -42,11 +42,27 @@ def test_a_date_is_read_as_aware_utc(text, moment):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "2025-02-30", "32/13/2025", "Smarch 13, 2020", "12:00", "1.5", "05/13/2025 25:00"],
+    [
+        "",
+        "soon",
+        "2025-02-30",
+        "32/13/2025",
+        "Smarch 13, 2020",
+        "12:00",
+        "1.5",
+        "05/13/2025 25:00",
+        "05/13/2025 13:00 PM",
+    ],
 )
 def test_what_is_no_date_is_refused(text):
     with pytest.raises(ValueError, match="is not a da"):
         dates.parse(text)
+
+
+@pytest.mark.parametrize("zone", ["XYZ", "+99:00"])
+def test_a_time_zone_without_a_definition_is_refused(zone):
+    with pytest.raises(ValueError, match="time zone"):
+        dates.parse(f"Mon, 13 Mar 2023 10:13:50 {zone}")
 
 
 def test_an_ambiguous_date_needs_a_proof():
@@ -75,7 +91,7 @@ def test_one_day_above_twelve_proves_the_order_unless_contradicted(texts, order)
     assert dates.proven_order(texts) == order
 
 
-@given(st.datetimes(min_value=datetime(2001, 9, 10), max_value=datetime(2286, 1, 1)))  # noqa: DTZ001
+@given(st.datetimes(min_value=datetime(2001, 9, 10), max_value=datetime(2286, 1, 1)))
 def test_every_iso_date_survives_being_written_and_read(moment):
     moment = moment.replace(tzinfo=UTC)
     assert dates.parse(moment.isoformat()) == moment

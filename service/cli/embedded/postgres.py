@@ -23,7 +23,9 @@ _PORT = 5432  # names the socket file; said everywhere, because PGPORT may say s
 _SOCKET_PATH_BYTES = 100  # the kernel's limit is 108, or 104 on macOS
 # Recovery after a crash reads up to a gigabyte of write-ahead log.
 _RECOVERY_S = 600.0
-_STARTS = 5
+_STARTS = 10
+# What it says while processes of a server that was killed still hold its memory.
+_STILL_HELD = "pre-existing shared memory block"
 _STOP = {signal.SIGINT: 30.0, signal.SIGQUIT: 10.0, signal.SIGKILL: 5.0}
 _UNPRIVILEGED = ("postgres", "embedded_postgres", "nobody")
 
@@ -54,9 +56,10 @@ def start_postgres(directory: Path) -> str:
     )
     _initialise(directory, programs)
     for _ in range(_STARTS):
-        # Processes of a server that was killed hold its memory for a moment longer.
         if (url := _start(directory, programs)) is not None:
             return url
+        if _STILL_HELD not in " ".join(servers.last_lines(log_of(directory))):
+            break
         system_clock().sleep(1.0)
     raise servers.failed("The embedded PostgreSQL did not start.", log_of(directory))
 

@@ -14,6 +14,7 @@ from tasks.core.errors import ConfigurationError, UnavailableError
 
 _POLL_S = 0.05
 _LOG_LINES = 5
+_LINE_CHARS = 300
 _log = logging.getLogger(__name__)
 
 
@@ -118,14 +119,15 @@ def reap(pid: int | None) -> None:
 
 
 def last_lines(path: Path, count: int = _LOG_LINES) -> list[str]:
-    """Return the last lines of a log; none if it cannot be read."""
+    """Return the last lines of a log, long ones cut; none if it cannot be read."""
     try:
         with path.open("rb") as log:
             log.seek(max(0, path.stat().st_size - 8192))
             text = log.read().decode(errors="replace")
     except OSError:
         return []
-    return [line for line in text.splitlines() if line.strip()][-count:]
+    lines = [line for line in text.splitlines() if line.strip()]
+    return [line[:_LINE_CHARS] for line in lines[-count:]]
 
 
 def failed(title: str, log: Path) -> UnavailableError:

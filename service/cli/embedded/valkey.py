@@ -43,9 +43,8 @@ def start_valkey(directory: Path) -> str:
     """
     directory = directory.absolute()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pid = _pid(directory)
-    if pid is not None:
-        servers.wait_while(lambda: _is_silent(pid, directory), at_most_s=_HUNG_S)
+    running = _pid(directory)
+    servers.wait_while(lambda: _is_silent(running, directory), at_most_s=_HUNG_S)
     if (url := find_valkey(directory)) is not None:
         return url
     stop_valkey(directory)  # it lives but does not answer: two must not write one file
@@ -69,7 +68,7 @@ def lives(directory: Path) -> bool:
     return _pid(directory.absolute()) is not None
 
 
-def _is_silent(pid: int, directory: Path) -> bool:
+def _is_silent(pid: int | None, directory: Path) -> bool:
     return find_valkey(directory) is None and servers.works_in(pid, directory)
 
 
