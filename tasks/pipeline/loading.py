@@ -18,6 +18,7 @@ from tasks.store import (
     linking,
     news,
     pages,
+    publication,
     quotes,
     runs,
     staging,
@@ -77,7 +78,9 @@ def _load_quotes(
     touched = sorted({*observed, *linked.changed_assets})
     if touched:
         consensus.refresh(session, asset_ids=touched, policies=trusted)
-        versions.bump(session, "data", added_rows=linked.founded - linked.closed)
+        publication.append(session, touched, closed=linked.closed_assets)
+        added = linked.founded - len(linked.closed_assets)
+        versions.bump(session, "data", added_rows=added)
 
 
 def _load_news(session: Session, run: Run, numbers: Sequence[int]) -> None:
