@@ -33,7 +33,9 @@ def databases(servers) -> Databases:
 def _clean_environment(monkeypatch) -> None:
     """No setting of the developer's shell reaches a test."""
     for name in list(os.environ):
-        if name.startswith(_ENVIRONMENT) or name.endswith(("_SCHEDULE", "_RATE_PER_MINUTE", "_CONTRACT_MODE")):
+        if name.startswith(_ENVIRONMENT) or name.endswith(
+            ("_SCHEDULE", "_RATE_PER_MINUTE", "_CONTRACT_MODE")
+        ):
             monkeypatch.delenv(name)
 
 

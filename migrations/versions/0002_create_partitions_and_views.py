@@ -38,24 +38,30 @@ where p.source = '{source}' and p.items is not null
 
 
 PARTITIONED = ("quote_history", "asset_history")
+PARTITION = """
+do $$ declare month timestamp; begin
+  create table {table}_default partition of {table} default;
+  for month in select date_trunc('month', now() at time zone 'UTC') + n * interval '1 month'
+      from generate_series(0, 2) n loop
+    execute format('create table {table}_%s partition of {table} for values from (%L) to (%L)',
+                   to_char(month, 'YYYYMM'), month at time zone 'UTC',
+                   (month + interval '1 month') at time zone 'UTC');
+  end loop;
+end $$
+"""
+UNPARTITION = """
+do $$ declare part regclass; begin
+  for part in select inhrelid::regclass from pg_inherits
+      where inhparent = '{table}'::regclass loop
+    execute format('drop table %s', part);
+  end loop;
+end $$
+"""
 
 
 def upgrade() -> None:
     for table in PARTITIONED:
-        op.execute(f"create table {table}_default partition of {table} default")
-        op.execute(
-            f"""
-            do $$ declare month timestamp; begin
-              for month in select date_trunc('month', now() at time zone 'UTC')
-                  + n * interval '1 month' from generate_series(0, 2) n loop
-                execute format('create table {table}_%s partition of {table}
-                                for values from (%L) to (%L)', to_char(month, 'YYYYMM'),
-                               month at time zone 'UTC',
-                               (month + interval '1 month') at time zone 'UTC');
-              end loop;
-            end $$
-            """
-        )
+        op.execute(PARTITION.format(table=table))
     op.execute(
         "create index ix_quote_history_asset_id_observed_at "
         "on quote_history (asset_id, observed_at)"
@@ -73,13 +79,4 @@ def downgrade() -> None:
     op.execute("drop function raw_items(bytea)")
     op.execute("drop index ix_quote_history_asset_id_observed_at")
     for table in PARTITIONED:
-        op.execute(
-            f"""
-            do $$ declare part regclass; begin
-              for part in select inhrelid::regclass from pg_inherits
-                  where inhparent = '{table}'::regclass loop
-                execute format('drop table %s', part);
-              end loop;
-            end $$
-            """
-        )
+        op.execute(UNPARTITION.format(table=table))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.pipeline import mentioning
-from tests.support import api
+from tests.support.api import exact
 from tests.support.engine import ScriptedConnector, ScriptedFeed, coin, entry, workbench
 
 pytestmark = pytest.mark.integration
@@ -76,11 +76,10 @@ def test_old_news_keep_the_links_they_have(bench, feed):
     assert mentioning.refresh(bench.dependencies) == 0
 
 
-def test_the_news_of_a_ticker_can_be_asked_for(bench, settings):
+def test_the_news_of_a_ticker_can_be_asked_for(bench, api):
     bench.run()
     bench.run("rss")
-    client = api.make_app(settings).test_client()
-    (found,) = api.exact(client.get("/news?ticker=btc"))["data"]
+    (found,) = exact(api.get("/news?ticker=btc"))["data"]
     assert found["title"] == "Bitcoin and $SOL rise"
     assert found["assets"] == ["SOL", "BTC"]
-    assert api.exact(client.get("/news?ticker=ONE"))["data"] == []
+    assert exact(api.get("/news?ticker=ONE"))["data"] == []
