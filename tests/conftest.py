@@ -15,6 +15,8 @@ from tests.support.servers import running_servers
 
 _ENVIRONMENT = ("KASPARRO_", "DATABASE_URL", "REDIS_URL", "API_", "COIN", "CSV_", "RSS_", "SOURCES")
 
+_ENDINGS = ("_SCHEDULE", "_RATE_PER_MINUTE", "_CONTRACT_MODE")
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory) -> Iterator[dict[str, str]]:
@@ -33,9 +35,7 @@ def databases(servers) -> Databases:
 def _clean_environment(monkeypatch) -> None:
     """No setting of the developer's shell reaches a test."""
     for name in list(os.environ):
-        if name.startswith(_ENVIRONMENT) or name.endswith(
-            ("_SCHEDULE", "_RATE_PER_MINUTE", "_CONTRACT_MODE")
-        ):
+        if name.startswith(_ENVIRONMENT) or name.endswith(_ENDINGS):
             monkeypatch.delenv(name)
 
 
