@@ -157,7 +157,7 @@ def _show_where_to_look(plan: Plan, dependencies: Dependencies, console: Console
         "Logs": str(plan.directory.logs),
     }
     if plan.flower:
-        lines["Flower"] = f"http://localhost:{system.FLOWER_PORT}/"
+        lines["Flower"] = f"http://localhost:{plan.flower_port}/"
     if not plan.demo:
         lines["A key"] = "kasparro keys create NAME --scopes run"
     for name, value in lines.items():
