@@ -229,11 +229,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("judged_at is null and status in ('success','partial')"),
     )
     op.create_index(
+        "uq_etl_runs_active_backfill",
+        "etl_runs",
+        ["source"],
+        unique=True,
+        postgresql_where=sa.text("status in ('queued','running') and trigger = 'backfill'"),
+    )
+    op.create_index(
         "uq_etl_runs_active_source",
         "etl_runs",
         ["source"],
         unique=True,
-        postgresql_where=sa.text("status in ('queued','running')"),
+        postgresql_where=sa.text("status in ('queued','running') and trigger <> 'backfill'"),
     )
     op.create_index(
         "uq_etl_runs_source_slot",
@@ -917,7 +924,12 @@ def downgrade() -> None:
     op.drop_index(
         "uq_etl_runs_active_source",
         table_name="etl_runs",
-        postgresql_where=sa.text("status in ('queued','running')"),
+        postgresql_where=sa.text("status in ('queued','running') and trigger <> 'backfill'"),
+    )
+    op.drop_index(
+        "uq_etl_runs_active_backfill",
+        table_name="etl_runs",
+        postgresql_where=sa.text("status in ('queued','running') and trigger = 'backfill'"),
     )
     op.drop_index("ix_etl_runs_unjudged", table_name="etl_runs")
     op.drop_index("ix_etl_runs_source_queued_at", table_name="etl_runs")

@@ -12,10 +12,12 @@ from tasks.pipeline import lifecycle, mentioning, trust
 from tasks.pipeline.attempts import Message, attempt, note_finished
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import (
+    backfills,
     checkpoints,
     consensus,
     database,
     linking,
+    links,
     news,
     pages,
     publication,
@@ -38,7 +40,7 @@ def load(dependencies: Dependencies, run_id: UUID, batch: int) -> Again | None:
 
 
 def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Message]:
-    kind = dependencies.connector(run.source).spec.kind
+    kind = dependencies.connector_of(run).spec.kind
     with dependencies.transaction() as session:
         rows = pages.hold(session, claim)
         failpoints.reach(failpoints.BEFORE_LOAD)
@@ -69,7 +71,10 @@ def load_staged(
         run: The run.
         numbers: Pages in staging.
     """
-    if dependencies.connector(run.source).spec.kind == "news":
+    kind = dependencies.connector_of(run).spec.kind
+    if kind == "history":
+        _load_history(session, run, numbers)
+    elif kind == "news":
         _load_news(session, run, numbers)
     else:
         _load_quotes(dependencies, session, run, numbers)
@@ -95,6 +100,12 @@ def _load_quotes(
         publication.append(session, touched, closed=linked.closed_assets)
         added = linked.founded - len(linked.closed_assets)
         versions.bump(session, "data", added_rows=added)
+
+
+def _load_history(session: Session, run: Run, numbers: Sequence[int]) -> None:
+    links.lock_shared(session)  # so that no item moves to another asset meanwhile
+    if backfills.append(session, run.source, run.run_id, numbers):
+        versions.bump(session, "data")
 
 
 def _load_news(session: Session, run: Run, numbers: Sequence[int]) -> None:

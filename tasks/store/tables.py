@@ -35,6 +35,7 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 _NOW = func.now()
+_IS_ACTIVE = "status in ('queued','running')"
 
 
 class Base(DeclarativeBase):
@@ -108,7 +109,13 @@ class Run(Base):
             "uq_etl_runs_active_source",
             "source",
             unique=True,
-            postgresql_where=text("status in ('queued','running')"),
+            postgresql_where=text(f"{_IS_ACTIVE} and trigger <> 'backfill'"),
+        ),
+        Index(
+            "uq_etl_runs_active_backfill",
+            "source",
+            unique=True,
+            postgresql_where=text(f"{_IS_ACTIVE} and trigger = 'backfill'"),
         ),
         Index(
             "uq_etl_runs_source_slot",
