@@ -2,6 +2,7 @@
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,7 @@ from tasks import bootstrap
 from tasks.pipeline import lifecycle
 from tasks.store import runs
 from tests.support.cli import kasparro, kasparro_process
+from tests.support.market import load, quote
 
 pytestmark = pytest.mark.integration
 
@@ -136,3 +138,28 @@ def test_a_terminal_shows_a_bar_for_each_run_and_how_it_ended(dependencies):
     run_progress.follow(dependencies, [UUID(row["run_id"])], console)
     assert "0/1" in text.getvalue()
     assert "cancelled: 0 records" in text.getvalue()
+
+
+def test_a_backfill_says_what_it_costs_before_it_spends_anything(dependencies, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    with dependencies.transaction() as session:
+        load(session, "coingecko", [quote("bitcoin", "BTC", "Bitcoin")])
+    asked = kasparro("backfill", "coingecko", "--from", _days_ago(100), "--to", _days_ago(1))
+    assert asked.code == 1
+    assert "2 calls for 1 coins" in asked.stderr
+    assert kasparro("runs", "--json").json() == []
+    given = kasparro(
+        "backfill", "coingecko", "--from", _days_ago(100), "--coins", "bitcoin", "--yes", "--json"
+    )
+    assert given.code == 0
+    assert (given.json()["trigger"], given.json()["calls"]) == ("backfill", 2)
+
+
+def test_a_backfill_of_what_was_never_brought_is_refused(dependencies):
+    answer = kasparro("backfill", "coingecko", "--from", _days_ago(9), "--coins", "nothing")
+    assert answer.code == 2
+    assert "nothing" in answer.stderr
+
+
+def _days_ago(days):
+    return f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}"
