@@ -39,6 +39,7 @@ def _clean_environment(monkeypatch) -> None:
     for name in list(os.environ):
         if name.startswith(_ENVIRONMENT) or name.endswith(_ENDINGS):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("KASPARRO_DATA_DIR", "not-there")
 
 
 @pytest.fixture(autouse=True)

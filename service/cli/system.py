@@ -13,7 +13,6 @@ from service.cli.programs import Child, Server
 from service.cli.supervisor import Supervisor
 from tasks.core.errors import ConfigurationError
 
-FLOWER_PORT = 5555
 _WORKER_PATIENCE_S = 20.0
 
 
@@ -30,6 +29,7 @@ class Plan:
     directory: DataDirectory
     demo: bool = False
     flower: bool = False
+    flower_port: int = 5555
     port: int = 8000
     workers: int = 2
 
@@ -55,7 +55,7 @@ class Plan:
                 raise ConfigurationError(
                     "Install the extra 'flower': pip install 'kasparro[flower]'"
                 )
-            self._check_port(FLOWER_PORT, "leave out --flower")
+            self._check_port(self.flower_port, "choose another one with --flower-port")
 
     def _check_port(self, port: int, otherwise: str) -> None:
         if valkey.free_port(port) is None:
@@ -126,7 +126,7 @@ def programs(plan: Plan) -> list[Child]:
         _child(plan, "beat", command_lines.beat(schedule=schedule)),
     ]
     if plan.flower:
-        line = command_lines.flower(host="127.0.0.1", port=FLOWER_PORT)
+        line = command_lines.flower(host="127.0.0.1", port=plan.flower_port)
         made.append(_child(plan, "flower", line))
     return made
 

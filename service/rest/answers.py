@@ -165,12 +165,7 @@ def export_list(name: str, listing: Listing, query: Mapping[str, Any], stem: str
     limit = paging.limit if query["has_limit"] else None
     part: dict[str, Any] = {"limit": limit, "offset": paging.offset}
     if name == "ndjson":  # PostgreSQL writes these lines as it writes the rows of a page
-
-        def lines(connection: Connection) -> Iterator[bytes]:
-            rows = listing.stream_json(connection, limit=limit, offset=paging.offset)
-            return formats.join_lines(rows)
-
-        return _download(name, lines, stem)
+        return _download(name, lambda c: formats.join_lines(listing.stream_json(c, **part)), stem)
     return send_export(name, listing.kinds(), partial(listing.stream, **part), stem)
 
 

@@ -1,9 +1,13 @@
 """Commands against real servers; the runs' work is done by nobody, so it is done by hand."""
 
+import io
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
+from rich.console import Console
 
+from service.cli import run_progress
 from tasks import bootstrap
 from tasks.pipeline import lifecycle
 from tasks.store import runs
@@ -122,3 +126,13 @@ def test_the_api_is_described_without_a_server(monkeypatch):
     described = kasparro("openapi").json()
     assert described["openapi"].startswith("3.1")
     assert "/data" in described["paths"]
+
+
+def test_a_terminal_shows_a_bar_for_each_run_and_how_it_ended(dependencies):
+    (row,) = kasparro("run", "csv", "--json").json()
+    lifecycle.cancel(dependencies, UUID(row["run_id"]))
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=120)
+    run_progress.follow(dependencies, [UUID(row["run_id"])], console)
+    assert "0/1" in text.getvalue()
+    assert "cancelled: 0 records" in text.getvalue()
