@@ -144,10 +144,11 @@ def test_a_backfill_says_what_it_costs_before_it_spends_anything(dependencies, m
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     with dependencies.transaction() as session:
         load(session, "coingecko", [quote("bitcoin", "BTC", "Bitcoin")])
+    before = kasparro("runs", "--json").json()
     asked = kasparro("backfill", "coingecko", "--from", _days_ago(100), "--to", _days_ago(1))
     assert asked.code == 1
     assert "2 calls for 1 coins" in asked.stderr
-    assert kasparro("runs", "--json").json() == []
+    assert kasparro("runs", "--json").json() == before
     given = kasparro(
         "backfill", "coingecko", "--from", _days_ago(100), "--coins", "bitcoin", "--yes", "--json"
     )
