@@ -117,5 +117,5 @@ def _queue(
     if not stored:
         raise ConflictError("No page is stored to be replayed: none was loaded, or none is left.")
     replays.hand_over(session, run.run_id, stored)
-    events.add(session, run.run_id, "run_replays", detail={"pages": len(stored)})
+    events.add(session, run.run_id, "replay_prepared", detail={"pages": len(stored)})
     return run

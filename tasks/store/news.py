@@ -20,7 +20,7 @@ _UPSERT = text(
       sha256(convert_to(s.external_id, 'UTF8')), s.feed, s.title, s.url, s.summary, s.author,
       s.published_at, s.digest, s.run_id, coalesce(r.ingested_at, now())
     from staged_news s
-    join run_pages p on p.run_id = s.run_id and p.page = s.page
+    left join run_pages p on p.run_id = s.run_id and p.page = s.page
     left join raw_pages r on r.raw_page_id = p.raw_page_id
     where s.run_id = :run_id and s.page = any(:pages)
     order by s.external_id, s.page desc, s.item desc

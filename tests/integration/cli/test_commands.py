@@ -3,9 +3,12 @@
 import io
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
+from rich.console import Console
 
+from service.cli import run_progress
 from tasks import bootstrap
 from tasks.pipeline import lifecycle
 from tasks.store import runs
@@ -150,3 +153,13 @@ def test_a_backfill_of_what_was_never_brought_is_refused(dependencies):
 
 def _days_ago(days):
     return f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}"
+
+
+def test_a_terminal_shows_a_bar_for_each_run_and_how_it_ended(dependencies):
+    (row,) = kasparro("run", "csv", "--json").json()
+    lifecycle.cancel(dependencies, UUID(row["run_id"]))
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=120)
+    run_progress.follow(dependencies, [UUID(row["run_id"])], console)
+    assert "0/1" in text.getvalue()
+    assert "cancelled: 0 records" in text.getvalue()
