@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, text
 
-from tasks.store import partitions
-from tests.support.api import add_asset
+from tasks.core.settings import load_settings
+from tasks.store import migrate, partitions
+from tests.support.api import add_asset, running
 
 pytestmark = pytest.mark.integration
 
@@ -32,6 +33,17 @@ BASELINES = """
     select date_trunc('day', now()) - n * interval '1 day', :assets
     from generate_series(1, :days) n
 """
+
+
+@pytest.fixture
+def api(databases, redis_url, monkeypatch):
+    """The API on a database that is thrown away: its statistics would mislead other tests."""
+    with databases.empty() as url:
+        migrate.upgrade(url)
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setenv("REDIS_URL", redis_url)
+        with running(load_settings()) as whole:
+            yield whole
 
 
 @pytest.fixture
