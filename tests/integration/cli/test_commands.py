@@ -147,7 +147,7 @@ def test_a_backfill_says_what_it_costs_before_it_spends_anything(dependencies, m
     asked = kasparro("backfill", "coingecko", "--from", _days_ago(100), "--to", _days_ago(1))
     assert asked.code == 1
     assert "2 calls for 1 coins" in asked.stderr
-    assert kasparro("runs", "--json").json() == []
+    assert "backfill" not in kasparro("runs").stdout
     given = kasparro(
         "backfill", "coingecko", "--from", _days_ago(100), "--coins", "bitcoin", "--yes", "--json"
     )
