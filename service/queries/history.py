@@ -138,4 +138,6 @@ def _where(asset_id: int, filters: dict[str, Any]) -> list[ColumnElement[bool]]:
         where.append(QuoteHistory.observed_at >= filters["start"])
     if "end" in filters:
         where.append(QuoteHistory.observed_at <= filters["end"])
+    else:  # nothing is dated so late; it spares the months that are made ahead
+        where.append(QuoteHistory.observed_at < func.now() + timedelta(days=1))
     return where

@@ -1,0 +1,143 @@
+"""How PostgreSQL reads the histories: by index, and only the months that are asked for."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, text
+
+from tasks.core.settings import load_settings
+from tasks.store import migrate, partitions
+from tests.support.api import add_asset, running
+
+pytestmark = pytest.mark.integration
+
+ASSETS, DAYS = 300, 125
+FILL = """
+    insert into quote_history (asset_id, source, external_id, observed_at, price_usd,
+      market_cap_usd, volume_24h_usd)
+    select asset, source, 'c' || asset, date_trunc('day', now()) - n * interval '6 hours',
+      1 + (asset * 7919 + n) % 1000 / 7.0, 1e9, 1e6
+    from generate_series(1, :assets) asset, generate_series(1, 4 * :days) n,
+      (values ('coingecko'), ('coinpaprika')) s (source)
+"""
+FILL_PUBLISHED = """
+    insert into asset_history (valid_from, asset_id, wire_id, ticker, name, rank, price_usd,
+      sources, sources_used, created_at, updated_at)
+    select b.valid_from + round * interval '6 hours', asset, 'T' || asset, 'T' || asset, 'Name',
+      asset, asset + round, '{coingecko}', '{coingecko}', now(), now()
+    from asset_baselines b, generate_series(0, 3) round, generate_series(1, :assets) asset
+"""
+BASELINES = """
+    insert into asset_baselines (valid_from, assets)
+    select date_trunc('day', now()) - n * interval '1 day', :assets
+    from generate_series(1, :days) n
+"""
+
+
+@pytest.fixture
+def api(databases, redis_url, monkeypatch):
+    """The API on a database that is thrown away: its statistics would mislead other tests."""
+    with databases.empty() as url:
+        migrate.upgrade(url)
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setenv("REDIS_URL", redis_url)
+        with running(load_settings()) as whole:
+            yield whole
+
+
+@pytest.fixture
+def plans(api):
+    """Run requests over a long history and return the plans of what they read of it."""
+    with api.transaction() as session:
+        now = session.scalar(text("select now()"))
+        for table in partitions.TABLES:
+            partitions.ensure(session, table, since=now - timedelta(days=DAYS + 1), until=now)
+        add_asset(session)
+        for statement in (FILL, BASELINES, FILL_PUBLISHED):
+            session.execute(text(statement), {"assets": ASSETS, "days": DAYS})
+    with api.dependencies.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("analyze"))
+    statements = []
+    reader = api.app.extensions["kasparro"].reader
+
+    @event.listens_for(reader, "before_cursor_execute")
+    @event.listens_for(api.dependencies.engine, "before_cursor_execute")
+    def _note(_connection, _cursor, statement, parameters, *_rest):
+        if "_history" in statement and not statement.startswith("explain"):
+            statements.append((statement, parameters))
+
+    def read(url):
+        statements.clear()
+        response = api.get(url)
+        assert len(response.data) > 100
+        assert response.status_code == 200
+        with reader.connect() as connection:
+            found = [
+                connection.exec_driver_sql(
+                    f"explain (analyze, format json) {sql}", given
+                ).scalar_one()
+                for sql, given in list(statements)
+            ]
+        assert found
+        return [node for plan in found for node in _nodes(plan[0]["Plan"])]
+
+    return read
+
+
+def _nodes(plan):
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _tables(nodes, *, ran=True):
+    """The partitions that a plan reads."""
+    return {
+        node["Relation Name"]
+        for node in nodes
+        if "_history" in node.get("Relation Name", "") and (not ran or node["Actual Loops"] > 0)
+    }
+
+
+def _scanned(nodes):
+    """Partitions with rows in them that are read from one end to the other."""
+    return [
+        node
+        for node in nodes
+        if node["Node Type"] == "Seq Scan"
+        and "_history" in node["Relation Name"]
+        and node["Actual Rows"] + node.get("Rows Removed by Filter", 0) > 0
+    ]
+
+
+@pytest.mark.timeout(90)
+def test_no_request_reads_a_history_from_end_to_end(plans, api):
+    with api.dependencies.engine.connect() as connection:
+        days_ago = {
+            days: connection.execute(
+                text("select (now() - make_interval(days => :days))::date::text"), {"days": days}
+            ).scalar_one()
+            for days in (1, 3, 40, 50)
+        }
+    month = f"start={days_ago[50]}&end={days_ago[40]}"
+    urls = [
+        "/data/BTC/history",
+        "/data/BTC/history?page_size=5&page=2",
+        f"/data/BTC/history?{month}",
+        "/data/BTC/history?source=coingecko",
+        "/data/BTC/history?interval=5m",
+        "/data/BTC/history?interval=1h&source=coinpaprika",
+        f"/data/BTC/history?interval=1d&{month}",
+        "/data/BTC/history?format=ndjson",
+        f"/data?as_of={days_ago[1]}",
+        f"/data?as_of={days_ago[40]}&sort=-price_usd&limit=200",
+        f"/data?as_of={days_ago[3]}&ticker=T7",
+    ]
+    for url in urls:
+        nodes = plans(url)
+        assert _scanned(nodes) == [], (url, json.dumps(_scanned(nodes), indent=1))
+        if "start" in url:
+            assert 1 <= len(_tables(nodes, ran=False) - {"quote_history_default"}) <= 2, url
+        if "as_of" in url:
+            assert 1 <= len(_tables(nodes) - {"asset_history_default"}) <= 2, url
