@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from service.cli.lazy import Lazy, LazyGroup
+from service.version import VERSION
 from tasks.core.errors import (
     CallerError,
     ConfigurationError,
@@ -57,7 +58,7 @@ COMMANDS = {
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="kasparro")
+@click.version_option(VERSION)
 def kasparro() -> None:
     """One trustworthy price per crypto asset, from many sources, in PostgreSQL."""
 
