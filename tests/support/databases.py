@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
@@ -30,6 +31,13 @@ do $$ declare name text; used boolean; found text[] := '{}'; begin
 end $$
 """
 
+_SHAPE = """
+select (select string_agg(version_num, ',') from alembic_version),
+  count(*), sum(hashtext(relname || attname)::bigint)
+from pg_class c join pg_namespace n on n.oid = relnamespace join pg_attribute a on attrelid = c.oid
+where nspname = 'public' and not attisdropped and relname !~ '_history_[0-9]{6}'
+"""
+
 
 class Databases:
     """Clones of one migrated template."""
@@ -40,6 +48,7 @@ class Databases:
         self._template = f"kasparro_template_{os.getpid()}"
         self._sql(f"create database {self._template}")
         migrate.upgrade(self._url(self._template))
+        self._expected = self._shape(self._template)
         self._free: list[str] = []
 
     @contextmanager
@@ -77,9 +86,15 @@ class Databases:
             admin.execute(text(_DISCONNECT), {"name": name})
         try:
             self._sql(_EMPTY_OUT, database=name)
+            return self._shape(name) == self._expected
         except DBAPIError:
             return False
-        return True
+
+    def _shape(self, name: str) -> tuple[Any, ...]:
+        """Return what tells a schema from one that a test has changed."""
+        engine = create_engine(self._server.set(database=name), poolclass=NullPool)
+        with engine.connect() as connection:
+            return tuple(connection.execute(text(_SHAPE)).one())
 
     def _admin(self) -> Connection:
         engine = create_engine(self._server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
