@@ -1,15 +1,13 @@
 # One image for every role: API, worker, beat, migrations, Flower, simulator.
-# The build stage has pip; the final stage has neither pip's cache nor a compiler.
 ARG PYTHON_VERSION=3.12
 
 FROM python:${PYTHON_VERSION}-slim AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-WORKDIR /app
-RUN python -m venv /opt/venv
-COPY requirements.lock ./
-RUN /opt/venv/bin/pip install --require-hashes --only-binary :all: -r requirements.lock \
-    && /opt/venv/bin/pip uninstall --yes pip \
-    && find /opt/venv -name __pycache__ -prune -exec rm -r {} + \
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+RUN python -m venv --without-pip /opt/venv
+COPY requirements.lock /tmp/
+# Every file is one that the lock's hashes name, and nothing is compiled here.
+RUN python -m pip --python /opt/venv/bin/python install --no-compile --require-hashes \
+      --only-binary :all: -r /tmp/requirements.lock \
     && find /opt/venv -type d -name tests -prune -exec rm -r {} +
 
 FROM python:${PYTHON_VERSION}-slim
@@ -18,12 +16,15 @@ LABEL org.opencontainers.image.title="kasparro" \
       org.opencontainers.image.licenses="MIT"
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPATH=/app \
-    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics \
-    ENVIRONMENT=production
-# A fixed number, so that volumes and network policies can name it.
-RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kasparro
+    ENVIRONMENT=production \
+    KASPARRO_DATA_DIR=/tmp/kasparro
+# A fixed number, so that volumes and network policies can name it. /data/csv is what a new volume
+# takes its owner from. What installs software has no place where nothing is to be installed.
+RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kasparro \
+    && install -d -o kasparro -g kasparro /data/csv \
+    && rm -rf /usr/local/lib/python3*/site-packages/* /usr/local/lib/python3*/ensurepip \
+      /usr/local/bin/pip* /root/.cache
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY pyproject.toml celeryconfig.py ./
@@ -31,10 +32,17 @@ COPY data ./data
 COPY migrations ./migrations
 COPY tasks ./tasks
 COPY service ./service
-RUN python -m compileall -q tasks service migrations celeryconfig.py
+# Bytecode of what the roles load, and of nothing else: compiling all would make the image a third
+# larger, compiling nothing would make every start two seconds longer.
+RUN DATABASE_URL=postgresql://build/ REDIS_URL=redis://build/ python -c \
+      "import service.wsgi, tasks.celery_app, flower.command, celery.bin.celery, gunicorn.app.wsgiapp, \
+       gunicorn.workers.gthread, tasks.simulator.server" \
+    && python -m compileall -q tasks service migrations celeryconfig.py \
+    && rm -rf /tmp/* /root/.cache
+ENV PYTHONDONTWRITEBYTECODE=1
 USER 10001
 EXPOSE 8000
-HEALTHCHECK --interval=15s --timeout=3s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-m", "service.cli", "probe"]
 ENTRYPOINT ["python", "-m", "service.cli"]
-CMD ["api"]
+CMD ["api", "--host", "0.0.0.0"]

@@ -26,7 +26,7 @@ run: install ## Start everything against the live vendors, with the settings of 
 .PHONY: install
 install: $(INSTALLED) ## Make .venv with all that is needed; does nothing when it is up to date
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements-dev.lock pyproject.toml
 	@found=""; \
 	for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 	  if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
@@ -39,10 +39,37 @@ $(INSTALLED): requirements.lock pyproject.toml
 	echo "Installing into $(VENV) with $$found; the first time takes a minute ..."; \
 	"$$found" -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes \
-	  --only-binary :all: --requirement requirements.lock
+	  --only-binary :all: --requirement requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
 	@touch $(INSTALLED)
+
+##@ Containers
+
+# Further parts: make up PROFILES="demo flower monitoring"
+PROFILES ?=
+COMPOSE_FILES = -f docker-compose.yml $(if $(filter demo,$(PROFILES)),-f deploy/compose.demo.yml)
+COMPOSE = docker compose $(COMPOSE_FILES) $(addprefix --profile ,$(PROFILES))
+
+.PHONY: up
+up: ## Build the image, start everything in containers, wait until it is healthy
+	$(COMPOSE) up --detach --build --wait
+
+.PHONY: down
+down: ## Stop the containers; the data stays (ARGS=--volumes deletes it)
+	docker compose --profile "*" down --remove-orphans $(ARGS)
+
+.PHONY: logs
+logs: ## Follow the containers' logs; ARGS=worker-load for some of them
+	$(COMPOSE) logs --follow --tail 100 $(ARGS)
+
+.PHONY: psql
+psql: ## Open the database of the containers
+	docker compose exec postgres psql -U kasparro kasparro
+
+.PHONY: shell
+shell: ## Open a shell in the API's container
+	docker compose exec api sh
 
 ##@ Quality
 
@@ -62,6 +89,14 @@ lint: install ## Check style, types, architecture, spelling and dependencies
 test: install ## Run the tests; T=tests/unit/cli for some of them
 	$(BIN)/python -m pytest $(T)
 
+.PHONY: promtool
+promtool: ## Check the alert rules and run their tests, with Prometheus's own tool
+	@command -v promtool >/dev/null || { \
+	  echo "promtool is missing: install Prometheus, or run this in its image." >&2; exit 1; }
+	promtool check config --syntax-only deploy/prometheus/prometheus.yml
+	promtool check rules deploy/prometheus/alerts.yml
+	promtool test rules deploy/prometheus/alerts_test.yml
+
 .PHONY: fix
 fix: install ## Format, and mend what can be mended by itself
 	$(BIN)/python -m ruff check --fix .
@@ -69,11 +104,14 @@ fix: install ## Format, and mend what can be mended by itself
 
 ##@ Upkeep
 
+# Of the image, and of a developer; what is in both has the same version in both.
+COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --upgrade --quiet --no-config \
+  --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml
+
 .PHONY: lock
-lock: install ## Write requirements.lock anew from pyproject.toml, with the newest versions
-	$(BIN)/uv pip compile --universal --generate-hashes --all-extras --upgrade --quiet \
-	  --no-config --no-emit-index-url --custom-compile-command "make lock" \
-	  --output-file requirements.lock pyproject.toml
+lock: install ## Write both lock files anew from pyproject.toml, with the newest versions
+	$(COMPILE) --extra compression --extra flower --output-file requirements.lock
+	$(COMPILE) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
 
 .PHONY: clean
 clean: ## Remove caches and what tools wrote; .venv and .kasparro stay

@@ -33,7 +33,8 @@ max_requests_jitter = 2_000
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - gunicorn makes a private file in it
 # Off: it would make a socket in a home directory that a container may not have.
 control_socket_disable = True
-limit_request_line = 4094
+# Every argument of a list at its longest, percent-encoded, fits; gunicorn allows no more.
+limit_request_line = 8190
 limit_request_fields = 60
 limit_request_field_size = 8190
 # Workers load the app after the fork, so no connection is ever shared.

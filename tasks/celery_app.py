@@ -1,6 +1,7 @@
 """The Celery application that ``celery -A tasks.celery_app`` finds, and what its processes do."""
 
 from functools import cache
+from socket import gethostname
 from typing import Any
 
 import redis
@@ -58,6 +59,21 @@ def _be_seen(sender: Any, **_: Any) -> None:
         workers.mark_seen(_redis(), sender.eventer.hostname)
     except UnavailableError as error:
         _log.warning("worker_not_marked_seen", reason=str(error))
+
+
+@signals.beat_init.connect
+def _beat_begins(**_: Any) -> None:
+    """Take each message that beat sends, a sweep every few seconds at least, as a sign of life."""
+    signals.after_task_publish.connect(_beat_is_seen, weak=False)
+    _beat_is_seen()
+
+
+def _beat_is_seen(**_: Any) -> None:
+    seen_for_s = max(workers.SEEN_FOR_S, 4 * load_settings().limits.sweep_s)
+    try:
+        workers.mark_seen(_redis(), gethostname(), kind="beats", seen_for_s=seen_for_s)
+    except UnavailableError as error:
+        _log.warning("beat_not_marked_seen", reason=str(error))
 
 
 @cache

@@ -1,10 +1,12 @@
 """Real servers for the whole suite, started by itself when none is configured."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
@@ -14,6 +16,8 @@ from tests.support.databases import Databases
 from tests.support.servers import running_servers
 
 _ENVIRONMENT = ("KASPARRO_", "DATABASE_URL", "REDIS_URL", "API_", "COIN", "CSV_", "RSS_", "SOURCES")
+
+_ENDINGS = ("_SCHEDULE", "_RATE_PER_MINUTE", "_CONTRACT_MODE")
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +37,21 @@ def databases(servers) -> Databases:
 def _clean_environment(monkeypatch) -> None:
     """No setting of the developer's shell reaches a test."""
     for name in list(os.environ):
-        if name.startswith(_ENVIRONMENT) or name.endswith(("_SCHEDULE", "_RATE_PER_MINUTE", "_CONTRACT_MODE")):
+        if name.startswith(_ENVIRONMENT) or name.endswith(_ENDINGS):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("KASPARRO_DATA_DIR", "not-there")
+
+
+@pytest.fixture(autouse=True)
+def _clean_logging() -> Iterator[None]:
+    """No test finds the log configured, or bound to a request, by the one before it."""
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    yield
+    root.setLevel(before[0])
+    root.handlers = before[1]
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

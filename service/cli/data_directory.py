@@ -55,8 +55,10 @@ class DataDirectory:
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")
             lock.flush()
-            yield
-            lock.truncate(0)
+            try:
+                yield
+            finally:
+                lock.truncate(0)
 
     def _taken(self, descriptor: int) -> str:
         pid = os.pread(descriptor, 32, 0).decode().strip() or "unknown"

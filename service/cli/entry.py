@@ -40,6 +40,15 @@ COMMANDS = {
     "keys": Lazy("service.cli.keys:keys", "Create, list and revoke API keys."),
     "db": Lazy("service.cli.database:db", "Bring the database's schema up to date."),
     "doctor": Lazy("service.cli.doctor:doctor", "Check every dependency and say what to do."),
+    "api": Lazy("service.cli.roles:api", "Serve the API and the dashboard."),
+    "worker": Lazy("service.cli.roles:worker", "Work on the messages of some queues."),
+    "beat": Lazy("service.cli.roles:beat", "Start the sources' runs when they are due."),
+    "flower": Lazy(
+        "service.cli.roles:flower", "Show the workers and their tasks in Flower, read only."
+    ),
+    "probe": Lazy(
+        "service.cli.probing:probe", "Tell whether a role on this host is well; exit 1 if not."
+    ),
     "simulator": Lazy("service.cli.simulator:simulator", "Serve a simulated market."),
     "eval": Lazy("service.cli.evaluation:evaluation", "Measure rules against labelled examples."),
     "openapi": Lazy("service.cli.openapi:openapi", "Print the API's description."),

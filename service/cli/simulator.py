@@ -18,6 +18,7 @@ def _size(name: str, text: str) -> Callable[[_Command], _Command]:
 
 
 @click.command
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8100, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything it makes up.")
 @_size("coins", "Coins in the whole market.")
@@ -32,7 +33,7 @@ def _size(name: str, text: str) -> Callable[[_Command], _Command]:
     show_default=True,
     help="Where to write the CSV files.",
 )
-def simulator(*, port: int, csv_directory: Path, **options: Any) -> None:
+def simulator(*, host: str, port: int, csv_directory: Path, **options: Any) -> None:
     """Serve a simulated market.
 
     Prints the settings that point kasparro at it, as one JSON object, and serves until it is
@@ -45,7 +46,7 @@ def simulator(*, port: int, csv_directory: Path, **options: Any) -> None:
     names = {"coingecko": "coingecko_coins", "coinpaprika": "coinpaprika_tickers"}
     chosen = {names.get(name, name): value for name, value in options.items() if value is not None}
     config = SimulatorConfig(**chosen)
-    server = create_server(config, port=port)
+    server = create_server(config, host, port)
     write_csv(server.simulator.market, csv_directory, rows=config.csv_rows)
     click.echo(json.dumps(environment(server.url, str(csv_directory.absolute()))))
     server.serve()

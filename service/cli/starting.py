@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
 from uuid import UUID
 
 from rich.console import Console
 
-from service.cli import demo_key, migrating, run_views, system, triggering
+from service.cli import demo_key, migrating, probes, run_views, system, triggering
 from service.cli.connecting import DOTENV, log_to_stderr
 from service.cli.embedded import valkey
 from service.cli.entry import NOT_ALL_WELL
@@ -97,22 +96,13 @@ def _start_programs(plan: Plan, supervisor: Supervisor, settings: Settings) -> D
     say("Starting API, worker and beat ...")
     for program in system.programs(plan):
         supervisor.start(program)
-    if not supervisor.wait_until(lambda: _answers(plan.port), at_most_s=_API_START_S):
+    if not supervisor.wait_until(
+        lambda: probes.status(plan.port, "/health/live") == probes.OK, at_most_s=_API_START_S
+    ):
         raise UnavailableError(
             f"The API does not answer; its output is in {plan.directory.logs / 'api.log'}."
         )
     return bootstrap.build(settings, role="cli")
-
-
-def _answers(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/health/live")
-        return connection.getresponse().status == 200  # noqa: PLR2004 - HTTP's OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _run_every_source(
@@ -167,7 +157,7 @@ def _show_where_to_look(plan: Plan, dependencies: Dependencies, console: Console
         "Logs": str(plan.directory.logs),
     }
     if plan.flower:
-        lines["Flower"] = f"http://localhost:{system.FLOWER_PORT}/"
+        lines["Flower"] = f"http://localhost:{plan.flower_port}/"
     if not plan.demo:
         lines["A key"] = "kasparro keys create NAME --scopes run"
     for name, value in lines.items():

@@ -1,22 +1,18 @@
 """Everything that one start runs, in the order in which it is started."""
 
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from service.cli import embedded
+from service.cli import command_lines, embedded
 from service.cli.data_directory import DataDirectory
 from service.cli.embedded import postgres, valkey
 from service.cli.programs import Child, Server
 from service.cli.supervisor import Supervisor
 from tasks.core.errors import ConfigurationError
 
-QUEUES = ("fetch", "transform", "load", "maintenance")
-"""What the worker consumes; a test compares them with those that tasks are sent to."""
-FLOWER_PORT = 5555
 _WORKER_PATIENCE_S = 20.0
 
 
@@ -33,6 +29,7 @@ class Plan:
     directory: DataDirectory
     demo: bool = False
     flower: bool = False
+    flower_port: int = 5555
     port: int = 8000
     workers: int = 2
 
@@ -58,7 +55,7 @@ class Plan:
                 raise ConfigurationError(
                     "Install the extra 'flower': pip install 'kasparro[flower]'"
                 )
-            self._check_port(FLOWER_PORT, "leave out --flower")
+            self._check_port(self.flower_port, "choose another one with --flower-port")
 
     def _check_port(self, port: int, otherwise: str) -> None:
         if valkey.free_port(port) is None:
@@ -109,7 +106,7 @@ def _postgres(directory: DataDirectory) -> Server:
 def simulator(plan: Plan, port: int) -> Child:
     """Return the simulated vendors as a program."""
     arguments = ("simulator", "--port", str(port), "--csv", str(csv_directory(plan)))
-    return _child(plan, "simulator", "service.cli", *arguments)
+    return _child(plan, "simulator", command_lines.own(*arguments))
 
 
 def csv_directory(plan: Plan) -> Path:
@@ -119,29 +116,25 @@ def csv_directory(plan: Plan) -> Path:
 
 def programs(plan: Plan) -> list[Child]:
     """Return our own programs, the API first, so that it can be looked at while data arrives."""
-    celery = ("celery", "-A", "tasks.celery_app")
-    worker = ("worker", "--queues", ",".join(QUEUES), "--concurrency", str(plan.workers))
-    quiet = ("--without-gossip", "--without-mingle", "--hostname", f"{plan.database}@%h")
-    schedule = str(plan.directory.root / f"celerybeat-{plan.database}")
+    worker = command_lines.worker(
+        queues=command_lines.QUEUES, concurrency=plan.workers, name=plan.database
+    )
+    schedule = plan.directory.root / f"celerybeat-{plan.database}"
     made = [
-        _child(plan, "api", "gunicorn", "--bind", f"127.0.0.1:{plan.port}", *_gunicorn()),
-        _child(plan, "worker", *celery, *worker, *quiet, patience_s=_WORKER_PATIENCE_S),
-        _child(plan, "beat", *celery, "beat", "--schedule", schedule, "--pidfile", ""),
+        _child(plan, "api", command_lines.api(host="127.0.0.1", port=plan.port)),
+        _child(plan, "worker", worker, patience_s=_WORKER_PATIENCE_S),
+        _child(plan, "beat", command_lines.beat(schedule=schedule)),
     ]
     if plan.flower:
-        address = ("--address=127.0.0.1", f"--port={FLOWER_PORT}")
-        made.append(_child(plan, "flower", *celery, "flower", *address))
+        line = command_lines.flower(host="127.0.0.1", port=plan.flower_port)
+        made.append(_child(plan, "flower", line))
     return made
 
 
-def _gunicorn() -> tuple[str, ...]:
-    return ("--config", "python:service.gunicorn", "service.wsgi:app")
-
-
-def _child(plan: Plan, name: str, module: str, *arguments: str, patience_s: float = 10.0) -> Child:
+def _child(plan: Plan, name: str, line: tuple[str, ...], *, patience_s: float = 10.0) -> Child:
     return Child(
         name=name,
-        command=(sys.executable, "-m", module, *arguments),
+        command=line,
         log=plan.directory.logs / f"{name}.log",
         patience_s=patience_s,
     )

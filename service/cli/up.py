@@ -28,7 +28,10 @@ def _system_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Processes of the Celery worker.",
         ),
-        click.option("--flower", is_flag=True, help="Also start Flower, on port 5555."),
+        click.option("--flower", is_flag=True, help="Also start Flower."),
+        click.option(
+            "--flower-port", type=click.IntRange(1, 65535), default=5555, show_default=True
+        ),
     )
     for option in reversed(options):
         command = option(command)

@@ -1,6 +1,7 @@
 """What can be seen of Redis: who works, how long the queues are, how each source's calls stand."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -93,9 +94,17 @@ class RedisCollector(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Yield queue depths (``unacked``: held by a worker), budgets and circuits."""
+        """Yield who was seen, queue depths (``unacked``: held by a worker), budgets, circuits."""
+        yield self._seen("etl_workers_seen", "Workers seen within the last minute.", "workers")
+        yield self._seen("etl_beats_seen", "Beats seen within the last minute.", "beats")
         yield self._depths()
         yield from self._calls()
+
+    def _seen(self, name: str, text: str, kind: workers.Kind) -> Metric:
+        family = GaugeMetricFamily(name, text)
+        with suppress(UnavailableError):  # zero would say that nobody works; nobody knows
+            family.add_metric((), workers.count_seen(self._client, kind=kind))
+        return family
 
     def _depths(self) -> Metric:
         family = GaugeMetricFamily("etl_queue_depth", "Messages waiting.", labels=("queue",))

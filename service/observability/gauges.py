@@ -7,7 +7,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from sqlalchemy import Connection, func, select, text
 
 from tasks.domain.runs import RunStatus
-from tasks.store.tables import Checkpoint, QuoteRow, Run
+from tasks.store.tables import Checkpoint, DataVersion, QuoteRow, Run
 
 _HELP = {
     "etl_duration_seconds_avg": "Mean duration of the kept runs.",
@@ -24,12 +24,13 @@ _ZERO_WHEN_MISSING = {"etl_failures_24h", "crypto_coins_total", "schema_drift_ev
 
 
 def read(connection: Connection, sources: Sequence[str]) -> Iterable[Metric]:
-    """Yield the gauges by source."""
+    """Yield the gauges by source, and when somebody last swept."""
     figures: dict[str, dict[str, Any]] = {}
     for found in (_runs(connection), _checkpoints(connection), _quotes(connection)):
         figures |= found
     for name, help_text in _HELP.items():
         yield _by_source(name, help_text, figures.get(name, {}), sources)
+    yield _last_sweep(connection)
 
 
 def _by_source(
@@ -40,6 +41,17 @@ def _by_source(
     for source, value in sorted({**missing, **figures}.items()):
         if value is not None:
             family.add_metric((source,), float(value))
+    return family
+
+
+def _last_sweep(connection: Connection) -> Metric:
+    family = GaugeMetricFamily(
+        "etl_last_sweep_timestamp", "When somebody last looked for lost work, in Unix seconds."
+    )
+    at = func.extract("epoch", DataVersion.changed_at)
+    moment = connection.scalar(select(at).where(DataVersion.topic == "sweep"))
+    if moment is not None:
+        family.add_metric((), float(moment))
     return family
 
 

@@ -71,6 +71,7 @@ class PriceHistory(MethodView):
     @blueprint.conditional("data")
     @blueprint.arguments(HistoryQuery, location="query")
     @blueprint.response(200, History)
+    @blueprint.exports
     def get(self, query: dict[str, Any], asset_id: str) -> Any:
         """List prices, oldest first: observations, or open, high, low and close by interval.
 

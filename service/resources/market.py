@@ -33,6 +33,7 @@ class Market(MethodView):
     @blueprint.conditional("data", "news")
     @blueprint.arguments(MarketQuery, location="query")
     @blueprint.response(200, MarketPage)
+    @blueprint.exports
     def get(self, query: dict[str, Any]) -> Response:
         """List one row for each asset.
 

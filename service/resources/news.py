@@ -21,6 +21,7 @@ class NewsList(MethodView):
     @blueprint.conditional("news", "data")
     @blueprint.arguments(NewsQuery, location="query")
     @blueprint.response(200, NewsPage)
+    @blueprint.exports
     def get(self, query: dict[str, Any]) -> Response:
         """List news, newest first."""
         filters = {name: query[name] for name in _FILTERS if name in query}

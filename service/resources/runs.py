@@ -11,7 +11,7 @@ from service.observability.requests import request_id
 from service.pagination import PageRequest
 from service.queries import runs
 from service.queries.listing import Listing
-from service.schemas.runs import OLDER_STATUSES, RunDetail, RunPage, RunQuery
+from service.schemas.runs import OLDER_STATUSES, RunDetail, RunPage, RunQuery, RunRow
 
 blueprint = rest.Blueprint("runs", __name__, description="Attempts to bring a source up to date.")
 _FILTERS = ("source", "status", "trigger", "since")
@@ -24,7 +24,8 @@ class Runs(MethodView):
     @blueprint.requires("read")
     @blueprint.conditional("runs")
     @blueprint.arguments(RunQuery, location="query")
-    @blueprint.response(200, RunPage)
+    @blueprint.response(200, rest.either(RunPage, RunRow))
+    @blueprint.exports
     def get(self, query: dict[str, Any]) -> Response:
         """List runs, newest first."""
         filters = {name: query[name] for name in _FILTERS if name in query}

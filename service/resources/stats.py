@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import current_app
+from flask import Response
 from flask.views import MethodView
 from sqlalchemy import Connection
 
@@ -22,19 +22,16 @@ class Figures(MethodView):
     @blueprint.requires("read")
     @blueprint.conditional("runs", "data", "news")
     @blueprint.arguments(StatsQuery, location="query")
-    @blueprint.response(200, Stats)
-    def get(self, query: dict[str, Any]) -> Any:
+    @blueprint.response(200, rest.either(Stats, SourceFigures))
+    def get(self, query: dict[str, Any]) -> Response:
         """Show what the sources have done so far."""
         source = query.get("source")
         with rest.reading() as connection:
             found = _figures(connection, source)
         if query.get("shape") == "array":
-            return current_app.json.response(SourceFigures(many=True).dump(found["sources"]))
-        return {
-            "timestamp": rest.dependencies().clock.now(),
-            **found,
-            **rest.about_request(),
-        }
+            return rest.send(SourceFigures(many=True).dump(found["sources"]))
+        now = rest.dependencies().clock.now()
+        return rest.send(Stats().dump({"timestamp": now, **found, **rest.about_request()}))
 
 
 def _figures(connection: Connection, source: str | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from service.rest.answers import (
     send_export,
     send_list,
 )
-from service.rest.blueprints import Api, Blueprint, NoArguments
+from service.rest.blueprints import Api, Blueprint, NoArguments, either
 from service.rest.shared import Delivery, delivery, dependencies, reading, writing
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "audit",
     "delivery",
     "dependencies",
+    "either",
     "export_list",
     "link_next",
     "read_page",

@@ -165,8 +165,7 @@ def export_list(name: str, listing: Listing, query: Mapping[str, Any], stem: str
     limit = paging.limit if query["has_limit"] else None
     part: dict[str, Any] = {"limit": limit, "offset": paging.offset}
     if name == "ndjson":  # PostgreSQL writes these lines as it writes the rows of a page
-        lines = partial(listing.stream_json, **part)
-        return _download(name, lambda c: formats.join_lines(lines(c)), stem)
+        return _download(name, lambda c: formats.join_lines(listing.stream_json(c, **part)), stem)
     return send_export(name, listing.kinds(), partial(listing.stream, **part), stem)
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import flask_smorest
 from flask import Flask, Response, current_app, g, request
-from marshmallow import RAISE
+from marshmallow import RAISE, Schema
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from service import errors
+from service import errors, formats
 from service.conditional import etag_of, is_current
 from service.queries import versions
 from service.rest.admission import admit
@@ -32,6 +32,11 @@ _KEY_SCHEMES = {
 
 class NoArguments(Arguments):
     """Nothing may be said in the query."""
+
+
+def either(whole: type[Schema], row: type[Schema]) -> dict[str, Any]:
+    """Return the schema of an answer that is the whole object, or with ``shape=array`` its rows."""
+    return {"oneOf": [whole, {"type": "array", "items": row}]}
 
 
 class Parser(FlaskParser):
@@ -98,6 +103,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def public(self) -> Callable[[Any], Any]:
         """Let everybody in, whatever ``API_AUTH`` says, without asking any other server."""
         return _guarded(None, [])
+
+    def exports(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        """Say in the document that the list can be had as a file, too."""
+        for name, media_type in formats.MEDIA_TYPES.items():
+            if name != "json":
+                text = {"type": "string"}
+                view = self.alt_response(200, schema=text, content_type=media_type)(view)
+        return view
 
     def conditional(self, *topics: str) -> Callable[[Any], Any]:
         """Answer 304, or from the cache, before the arguments are even read.

@@ -45,7 +45,7 @@ class NewsQuery(Paged):
         metadata={"description": "Linked to an asset with this ticker.", "example": "BTC"}
     )
     source = Word()
-    feed = Word(max_length=500)
+    feed = Word(max_length=300)
     start_date = Moment(metadata={"description": "Published at this time or later."})
     end_date = Moment(
         end_of_day=True, metadata={"description": "Published at this time or before."}

@@ -6,7 +6,7 @@ from marshmallow import ValidationError, fields, post_load, validate
 
 from service import formats
 from service.pagination import MAX_OFFSET, PageRequest
-from service.schemas.base import Answer, Arguments, Word
+from service.schemas.base import Answer, Arguments
 
 _POSITIVE = validate.Range(min=1, max=2**31 - 1)
 
@@ -40,8 +40,8 @@ class Paged(Arguments):
     offset = fields.Integer(
         validate=validate.Range(0, MAX_OFFSET), metadata={"description": "Rows to pass over."}
     )
-    cursor = Word(
-        max_length=2000,
+    cursor = fields.String(
+        validate=(validate.Length(max=1000), validate.Regexp("^[A-Za-z0-9_-]+$")),
         metadata={"description": "`pagination.next_cursor` of the page before; best for walking."},
     )
     count = fields.String(

@@ -178,9 +178,7 @@ def records(items: Iterable[Any], number: Callable[[Any], int]) -> Iterable[Any]
     return items if failures is None else _watched(failures, items, number)
 
 
-def _watched(
-    failures: _Armed, items: Iterable[Any], number: Callable[[Any], int]
-) -> Iterator[Any]:
+def _watched(failures: _Armed, items: Iterable[Any], number: Callable[[Any], int]) -> Iterator[Any]:
     for item in items:
         failures.reach(AT_RECORD, number(item))
         yield item

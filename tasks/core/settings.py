@@ -4,6 +4,8 @@ Nothing else reads the environment. ``load_settings`` reports every problem at o
 mends a file once and not ten times.
 """
 
+import contextlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -165,6 +167,18 @@ def read_dotenv(path: Path) -> None:
         Env().read_env(str(path), recurse=False, override=False)
 
 
+def _provide_running() -> None:
+    """Without any address, take those of the system that ``kasparro up`` runs in this directory.
+
+    So that ``celery -A tasks.celery_app status`` finds the workers that one can see running.
+    """
+    if is_set("DATABASE_URL") or is_set("REDIS_URL"):
+        return
+    directory = Path(os.environ.get("KASPARRO_DATA_DIR", ".kasparro"))
+    with contextlib.suppress(OSError, ValueError):
+        provide(json.loads((directory / "environment.json").read_text()), override=False)
+
+
 def load_settings(*, dotenv: Path | None = None) -> Settings:
     """Read the environment, and in development a ``.env`` file, whose values give way to it.
 
@@ -173,6 +187,7 @@ def load_settings(*, dotenv: Path | None = None) -> Settings:
     """
     if dotenv is not None:
         read_dotenv(dotenv)
+    _provide_running()
     env = Env(eager=False)
     problems: list[str] = []
     settings = _build(env, problems)

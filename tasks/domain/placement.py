@@ -19,25 +19,22 @@ class Placement:
     asset: int | None
 
 
-def place(groups: Sequence[Group], current: Mapping[ItemKey, int]) -> list[Placement]:
-    """Give each group one of the assets of its items, so that as little as possible moves.
+def place(groups: Sequence[Group], founded: Mapping[ItemKey, int]) -> list[Placement]:
+    """Give each group the asset that one of its items founded, the oldest if there are several.
 
-    An asset whose items end in several groups stays with the group of its first item; a group
-    that is left with several takes the oldest. Settled items never leave theirs.
+    So an asset and its id stay with the item they are named after, whatever else comes and goes.
+    Settled items never leave theirs.
 
     Args:
         groups: In order of their first items.
-        current: The asset of every known item.
+        founded: The asset of every known item that founded one.
     """
     settled = {group.asset for group in groups if group.asset is not None}
-    taken = set(settled)
     placements = []
     for group in groups:
-        asset = group.asset
-        if asset is None:
-            claims = _assets(group, current) - taken
-            asset = min(claims, default=None)
-            taken |= claims
+        own = (founded.get(member.facts.key) for member in group.members)
+        claims = {asset for asset in own if asset is not None} - settled
+        asset = min(claims, default=None) if group.asset is None else group.asset
         placements.append(Placement(group, asset))
     return placements
 
@@ -46,7 +43,3 @@ def left_empty(placements: Iterable[Placement], current: Mapping[ItemKey, int]) 
     """Return the assets that no group kept, ascending."""
     kept = {placement.asset for placement in placements}
     return sorted(set(current.values()) - kept)
-
-
-def _assets(group: Group, current: Mapping[ItemKey, int]) -> set[int]:
-    return {current[member.facts.key] for member in group.members if member.facts.key in current}

@@ -35,7 +35,8 @@ def sweep(dependencies: Dependencies) -> int:
         _end_crashed(session)
         moment = database.now(session)
         for run_id in runs.active_ids(session):
-            extraction.close_batches(session, run_id, moment, last=False)
+            for batch in extraction.close_batches(session, run_id, moment, last=False):
+                pages.wake(session, run_id, batch)  # nobody else is going to send its message
         due = pages.due(session)
         for item in due:
             totals.add(session, "etl_resent_total", source=item.source, stage=item.stage)

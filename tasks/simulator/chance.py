@@ -66,7 +66,8 @@ class Chance:
 
 # Each octave holds its step for 2**shift ticks and is as large as a random walk of that many ticks
 # would be; together they never leave -0.15 .. +0.15.
-_OCTAVES = tuple((shift, 2 * shift * 7919 + 1, 0.0007 * 2 ** (shift / 2)) for shift in range(12))
+_SHIFTS = (0, 1, 2, 4, 6, 8, 10, 12)
+_OCTAVES = tuple((shift, 2 * shift * 7919 + 1, 0.001 * 2 ** (shift / 2)) for shift in _SHIFTS)
 _TABLE_BITS = 14
 _TABLE_MASK = (1 << _TABLE_BITS) - 1
 
@@ -84,6 +85,10 @@ class Walk:
         """Fill the noise table, some 10 ms."""
         chance = Chance(seed, 0x77616C6B)
         self._table = [2 * chance.unit() - 1 for _ in range(1 << _TABLE_BITS)]
+
+    def noise(self, salt: int, tick: int) -> float:
+        """Return a number in [-1, 1) that has nothing to do with the tick before."""
+        return self._table[(salt * 7 + tick * 40_503) & _TABLE_MASK]
 
     def at(self, salt: int, tick: int) -> float:
         """Return the walk of *salt* at *tick*, which may be negative."""

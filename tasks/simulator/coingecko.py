@@ -1,5 +1,6 @@
 """CoinGecko's words: ``/coins/markets`` and its neighbours."""
 
+import math
 from collections.abc import Callable, Mapping
 
 from tasks.simulator.answers import Answer, Request, as_json, error, refusal, text
@@ -33,6 +34,7 @@ class CoinGecko:
         self._market = market
         self._writer = ItemWriter(market)
         self._seams: set[int] = set()
+        self._ranked: tuple[tuple[int, tuple[int, ...]], list[Ranked]] = ((-1, ()), [])
 
     @property
     def state(self) -> tuple[int, ...]:
@@ -106,33 +108,43 @@ class CoinGecko:
         return Answer(body=answer.body, headers={**answer.headers, **total})
 
     def _ordered(self, query: Mapping[str, str], tick: int) -> list[Ranked]:
-        sights = list(self._market.board("coingecko", tick).sights)
-        for seam in self._seams:
-            if 0 < seam < len(sights):
-                sights[seam - 1], sights[seam] = sights[seam], sights[seam - 1]
-        ranked = _with_ranks(sights)
+        ranked = self._by_rank(tick)
         if "ids" in query:
             wanted = set(query["ids"].split(","))
             ranked = [row for row in ranked if row[0].label.external_id in wanted]
         key, reverse = _ORDERS.get(query.get("order", ""), (None, False))
         if key is not None:
-            ranked.sort(key=lambda row: key(row[0]), reverse=reverse)
+            ranked = sorted(ranked, key=lambda row: key(row[0]), reverse=reverse)
         return ranked
+
+    def _by_rank(self, tick: int) -> list[Ranked]:
+        """Return the whole list, made once for a tick and its rank moves."""
+        version = (tick, self.state)
+        if self._ranked[0] != version:
+            sights = list(self._market.board("coingecko", tick).sights)
+            for seam in self._seams:
+                if 0 < seam < len(sights):
+                    sights[seam - 1], sights[seam] = sights[seam], sights[seam - 1]
+            self._ranked = (version, _with_ranks(sights))
+        return self._ranked[1]
 
     def _chart(self, external_id: str, query: Mapping[str, str], tick: int) -> Answer:
         if "days" not in query:
             return error("Missing parameter days", 422)
         now_ms = self._market.timeline.now_ms()
-        days = query["days"]
-        span_ms = _YEAR_MS if days == "max" else int(float(days) * _DAY_MS)
-        return self._series(external_id, (now_ms - span_ms, now_ms), query, tick)
+        days = 365.0 if query["days"] == "max" else _moment(query["days"])
+        if days is None:
+            return error("Invalid days", 422)
+        return self._series(external_id, (now_ms - int(days * _DAY_MS), now_ms), query, tick)
 
     def _chart_range(self, external_id: str, query: Mapping[str, str], tick: int) -> Answer:
         for name in ("from", "to"):
             if name not in query:
                 return error(f"Missing parameter {name}", 422)
-        span = (int(float(query["from"]) * 1000), int(float(query["to"]) * 1000))
-        return self._series(external_id, span, query, tick)
+        start, end = _moment(query["from"]), _moment(query["to"])
+        if start is None or end is None:
+            return error("Invalid date range", 422)
+        return self._series(external_id, (int(start * 1000), int(end * 1000)), query, tick)
 
     def _series(
         self, external_id: str, span_ms: tuple[int, int], query: Mapping[str, str], tick: int
@@ -150,7 +162,7 @@ class CoinGecko:
             "prices": [], "market_caps": [], "total_volumes": []
         }  # fmt: skip
         for moment_ms in _moments(span_ms[0], min(span_ms[1], now_ms), now_ms):
-            then = min(self._market.timeline.at(moment_ms), tick)
+            then = tick if moment_ms >= now_ms else min(self._market.timeline.at(moment_ms), tick)
             sight = self._market.sight("coingecko", coin, then)
             if sight.price is not None:
                 series["prices"].append((moment_ms, sight.price))
@@ -172,6 +184,14 @@ def _per_page(query: Mapping[str, str]) -> int:
 def _number(query: Mapping[str, str], name: str, default: int) -> int:
     written = query.get(name, "")
     return int(written) if written.isdecimal() else default
+
+
+def _moment(written: str) -> float | None:
+    try:
+        number = float(written)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _moments(start_ms: int, end_ms: int, now_ms: int) -> list[int]:

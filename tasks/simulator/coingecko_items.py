@@ -6,6 +6,7 @@ import msgspec
 
 from tasks.simulator import digits
 from tasks.simulator.chance import mix
+from tasks.simulator.coins import all_time_high
 from tasks.simulator.market import Market, Sight
 from tasks.simulator.timeline import iso
 
@@ -50,7 +51,7 @@ class ItemWriter:
             f'{{"id":{quoted[0]},"symbol":{quoted[1]},"name":{quoted[2]},'
             f'"image":"{_IMAGES}/{coin.index + 1}/large/{slug}.png?{1_696_501_400 + coin.index}"'
         )
-        ath = coin.price * (1.3 + bits % 997 / 20)
+        ath = coin.price * all_time_high(coin)
         # One data point in the wild is so low that the change since is beyond a 32-bit float.
         atl = coin.price * (1.3e-37 if bits % 5_003 == 0 else 0.02 + bits % 89 / 110)
         fixed = (

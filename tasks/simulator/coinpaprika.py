@@ -5,7 +5,7 @@ import msgspec
 from tasks.simulator import digits
 from tasks.simulator.answers import Answer, Request, as_json, refusal, text
 from tasks.simulator.chance import mix
-from tasks.simulator.coins import Coin
+from tasks.simulator.coins import Coin, all_time_high
 from tasks.simulator.market import Market, Sight
 from tasks.simulator.timeline import iso
 
@@ -16,6 +16,8 @@ _MINUTES = (
     ("30d", 43_200), ("1y", 525_600),
 )  # fmt: skip
 _BLANKED = {"30d", "1y"}
+# Only the walk of the last day is known; that of another span is its share of a random walk.
+_SHARES = tuple((name, (minutes / 1_440) ** 0.5) for name, minutes in _MINUTES)
 
 
 class CoinPaprika:
@@ -28,6 +30,9 @@ class CoinPaprika:
         self._market = market
         self._free = market.config.coinpaprika_plan == "free"
         self._facts: dict[int, tuple[str, str]] = {}
+        self._shares = [
+            (name, 0.0 if self._free and name in _BLANKED else share) for name, share in _SHARES
+        ]
 
     def answer(self, request: Request, tick: int) -> Answer:
         """Answer any path below the prefix."""
@@ -107,12 +112,12 @@ class CoinPaprika:
     def _quote(self, sight: Sight) -> str:
         """Write the dollar quote; this vendor has no null, so 0 and "" mean nothing is known."""
         price, bits = sight.price or 0.0, sight.coin.salt
+        day = (price / sight.before - 1) * 100 if price else 0.0
         unknown_cap = bits % 4 == 0
         changes = ",".join(
-            f'"percent_change_{name}":{self._change(sight, name, minutes)}'
-            for name, minutes in _MINUTES
+            f'"percent_change_{name}":{_short(day * share)}' for name, share in self._shares
         )
-        ath = sight.coin.price * (1.3 + bits % 499 / 25)
+        ath = sight.coin.price * all_time_high(sight.coin)
         has_ath = bits % 80 > 0 and price > 0
         fallen = digits.short((price / ath - 1) * 100, 2) if has_ath else "0"
         at = iso(1_735_689_600_000 - bits % 1_400 * 86_400_000, milliseconds=False)
@@ -121,17 +126,14 @@ class CoinPaprika:
             f'"volume_24h":{digits.full(sight.volume) if price else 0},'
             f'"volume_24h_change_24h":{digits.short((bits % 9_000) / 100 - 40, 2)},'
             f'"market_cap":{0 if unknown_cap else round(sight.market_cap)},'
-            f'"market_cap_change_24h":{self._change(sight, "24h", 1_440)},{changes},'
+            f'"market_cap_change_24h":{_short(day)},{changes},'
             f'"ath_price":{digits.full(ath) if has_ath else 0},'
             f'"ath_date":"{at if has_ath else ""}","percent_from_price_ath":{fallen}'
         )
 
-    def _change(self, sight: Sight, name: str, minutes: int) -> str:
-        if sight.price is None or (self._free and name in _BLANKED):
-            return "0"
-        # One walk a day back is known already; the shorter and longer ones are shares of it.
-        day = (sight.price / sight.before - 1) * 100
-        return digits.short(day * (minutes / 1_440) ** 0.5, 2)
+
+def _short(value: float) -> str:
+    return digits.short(value, 2)
 
 
 def _reordered(coin: Coin) -> tuple[str, str, str]:

@@ -20,7 +20,7 @@ class SimulatorConfig:
         all_change: Every coin gets a new price on every tick, not only a part of them.
         coingecko_plan: ``public``, or ``demo``/``pro`` to ask for the key in that plan's header.
         coingecko_api_key: The key asked for; only read when the plan is not ``public``.
-        coinpaprika_plan: ``free`` leaves out what the vendor's free plan does, ``paid`` nothing.
+        coinpaprika_plan: ``free`` leaves out what the vendor does on that plan, ``paid`` nothing.
         coinpaprika_api_key: The key asked for in ``Authorization``; empty asks for none.
         per_minute: Source to calls per minute beyond which it answers 429.
     """

@@ -102,7 +102,7 @@ class Market:
         price = self.price(coin, changed) * skew
         market_cap = price * coin.supply
         turnover = 0.002 + (coin.salt % 997) / 5_000
-        wave = 1 + 4 * self._walk.at(coin.salt ^ 0x5A5A5A, changed)
+        wave = 1 + 0.2 * self._walk.noise(coin.salt, changed)
         return Sight(
             coin=coin,
             label=label,

@@ -8,6 +8,7 @@ from tasks.simulator.market import Market
 
 _EVERY = 2  # ticks between two entries of a feed
 _EDITED_AFTER = 4  # ticks until an entry that is edited at all is edited
+_FIRST = 100_000  # entry numbers begin before tick 0, and look better above 0
 _EDITED, _ROUND_UP = 3, 5  # of every 7 and of every 11 entries
 _SUBJECTS = 60  # the largest coins, about which the feeds write
 _SALTS = {"wire": 1, "ledger": 2, "notes": 3}
@@ -68,14 +69,14 @@ def _entry(market: Market, feed: str, number: int, tick: int) -> Entry:
     about = "{" in headline
     words = {"name": subject.name.strip(), "ticker": subject.symbol.upper()}
     title, updated_ms = headline.format(**words), published_ms
-    guid = f"tag:{feed}.example,2026:{number & 0xFFFFFFFF}"
-    url = f"https://{feed}.example/{number & 0xFFFFFFFF}?utm_source=rss&utm_medium=feed"
+    guid = f"tag:{feed}.example,2026:{number + _FIRST}"
+    url = f"https://{feed}.example/{number + _FIRST}?utm_source=rss&utm_medium=feed"
     if number % 7 == _EDITED and tick >= born + _EDITED_AFTER:
         title = f"{title} (updated)"
         updated_ms = market.timeline.started_ms(born + _EDITED_AFTER)
     if feed == "wire" and number % 11 == _ROUND_UP:
         guid, url = "tag:wire.example,2026:daily", "https://wire.example/daily"
-        title, about = f"What happened in crypto, edition {number & 0xFFFF}", False
+        title, about = f"What happened in crypto, edition {number + _FIRST}", False
     mentions = (subject.external_id,) if about else ()
     return Entry(number, guid, url, title, body, author, published_ms, updated_ms, mentions)
 

@@ -3,6 +3,7 @@
 import threading
 from bisect import bisect_right
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from tasks.core.clock import Clock
 
@@ -66,8 +67,13 @@ class Timeline:
 
 def iso(moment_ms: int, *, milliseconds: bool) -> str:
     """Write a moment as the vendors do, ``2026-01-31T12:00:00.000Z`` or without the fraction."""
-    written = moment(moment_ms).strftime("%Y-%m-%dT%H:%M:%S")
+    written = _second(moment_ms // 1000)
     return f"{written}.{moment_ms % 1000:03d}Z" if milliseconds else f"{written}Z"
+
+
+@lru_cache(maxsize=8192)
+def _second(moment_s: int) -> str:
+    return datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def moment(moment_ms: int) -> datetime:

@@ -9,18 +9,26 @@ from sqlalchemy.orm import Session
 
 from tasks.domain import names
 from tasks.domain.identity import ItemFacts, ItemKey
-from tasks.store import links
+from tasks.store import links, tickers
 
 _DEFER = text("set constraints uq_assets_slug_id, uq_assets_wire_id deferred")
 _CHECK = text("set constraints uq_assets_slug_id, uq_assets_wire_id immediate")
 
+# An asset keeps its id when the item that named it is taken away; the item's next one is numbered.
 _FOUND = text(
     """
-    insert into assets (wire_id, slug_id, ticker, name)
-    select n.slug_id, n.slug_id, n.ticker, n.name
-    from unnest(cast(:slug_ids as text[]), cast(:tickers as text[]), cast(:names as text[]))
-      as n (slug_id, ticker, name)
-    returning slug_id, asset_id
+    with named as (
+      select n.slug_id asked, n.ticker, n.name, n.slug_id || case
+        when exists (select from assets a where a.slug_id = n.slug_id)
+        then '.' || nextval(pg_get_serial_sequence('assets', 'asset_id')) else '' end slug_id
+      from unnest(cast(:slug_ids as text[]), cast(:tickers as text[]), cast(:names as text[]))
+        as n (slug_id, ticker, name)
+    ), founded as (
+      insert into assets (wire_id, slug_id, ticker, name)
+      select slug_id, slug_id, ticker, name from named
+      returning slug_id, asset_id
+    )
+    select named.asked, founded.asset_id from founded join named using (slug_id)
     """
 )
 
@@ -75,6 +83,7 @@ _CLOSE = text(
     """
     delete from assets a where a.asset_id = any(:empty)
     and not exists (select from asset_links l where l.asset_id = a.asset_id)
+    returning ticker
     """
 )
 
@@ -136,9 +145,13 @@ def move(
 
 
 def close(session: Session, empty: Sequence[int], moves: Sequence[Move]) -> None:
-    """Remove those of these assets that no item is linked to any more; their news move along."""
+    """Remove those of these assets that no item is linked to any more.
+
+    Their news move along, and their tickers pass to the next asset.
+    """
     session.execute(_FOLLOW, _parameters(moves) | {"empty": list(empty)})
-    session.execute(_CLOSE, {"empty": list(empty)})
+    orphaned = set(session.scalars(_CLOSE, {"empty": list(empty)}))
+    tickers.decide_owners(session, orphaned)
 
 
 def _parameters(moves: Sequence[Move]) -> dict[str, Any]:

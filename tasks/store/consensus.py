@@ -70,10 +70,14 @@ policies as (
   select t.*, timely and votes fresh,
     count(*) filter (where timely and votes) over asset fresh_count,
     array_agg(source) filter (where timely and votes) over asset fresh_sources,
-    array_agg(price_usd) filter (where timely and votes) over asset fresh_prices
+    array_agg(price_usd) filter (where timely and votes) over asset fresh_prices,
+    max(price_usd) filter (where timely and votes) over asset
+      > min(price_usd) filter (where timely and votes) over asset
+        * (1 + :tolerance * :readmit_share) contested
   from timely t window asset as (partition by asset_id)
 )"""
 
+# Most prices agree within the narrowest threshold; only the others need to be measured.
 _JUDGED = f"""
 measured as (
   select f.*, coalesce(abs(price_usd - middle) > greatest(:tolerance * middle, :mad_factor * mad)
@@ -81,12 +85,14 @@ measured as (
   from fresh f
   left join lateral (
     select {_median("o.price")} middle
-    from unnest(f.fresh_sources, f.fresh_prices) o (source, price) where o.source <> f.source
-  ) m on f.fresh and f.fresh_count >= 3
+    from unnest(f.fresh_sources, f.fresh_prices) o (source, price)
+    where f.contested and f.fresh and f.fresh_count >= 3 and o.source <> f.source
+  ) m on true
   left join lateral (
     select {_median("abs(o.price - m.middle)")} mad
-    from unnest(f.fresh_sources, f.fresh_prices) o (source, price) where o.source <> f.source
-  ) d on f.fresh and f.fresh_count >= 3
+    from unnest(f.fresh_sources, f.fresh_prices) o (source, price)
+    where m.middle is not null and o.source <> f.source
+  ) d on true
 ), suspected as (
   select m.*, deviant and 2 * count(*) filter (where deviant) over asset < fresh_count outlier,
     fresh and fresh_count < 3 and coalesce(published > 0 and price_usd > 0
@@ -224,6 +230,9 @@ from chosen n where a.asset_id = n.asset_id and {_differs(_COLUMNS)}
 
 _REFRESH = text(f"with {_VOICES}, {_JUDGED}, {_PUBLISHED}, {_EXPLAINED}, {_UPDATE}")
 
+# So that a batch's observations are weighed in memory.
+_ROOM = text("set local work_mem = '32MB'")
+
 _FIGURES = {
     "tolerance": rules.TOLERANCE,
     "mad_factor": rules.MAD_FACTOR,
@@ -254,6 +263,7 @@ def refresh(
         asset_ids: The assets observed, and those that lost an item.
         policies: Of the configured sources. Observations of others are stale, but still there.
     """
+    session.execute(_ROOM)
     ids = list(asset_ids)
     precedence = {source: policy.precedence for source, policy in policies.items()}
     renamed = tickers.renamed(session, ids, precedence)

@@ -67,11 +67,11 @@ def link_staged(
         return LinkOutcome()
     links.lock(session)
     unknown = links.read_unknown(session, source, run_id, pages)
-    return resolve(session, unknown, precedence=precedence or _BUILTIN_PRECEDENCE)
+    return resolve(session, unknown, precedence=precedence)
 
 
 def resolve(
-    session: Session, unknown: Sequence[ItemFacts], *, precedence: Mapping[str, int]
+    session: Session, unknown: Sequence[ItemFacts], *, precedence: Mapping[str, int] | None = None
 ) -> LinkOutcome:
     """Decide where unknown items belong, and anew where their rivals do that may still move.
 
@@ -79,9 +79,10 @@ def resolve(
     """
     known = links.read_related(session, unknown)
     items = [*unknown, *(entry.facts for entry in known.values())]
-    groups = resolution.resolve(items, precedence=precedence)
+    groups = resolution.resolve(items, precedence=precedence or _BUILTIN_PRECEDENCE)
     current = {key: entry.asset_id for key, entry in known.items()}
-    placements = placement.place(groups, current)
+    founded = {key: current[key] for key, entry in known.items() if entry.method == "founded"}
+    placements = placement.place(groups, founded)
     assets.defer_names(session)
     changes = _Changes(session, placements, known)
     outcome = changes.write(placement.left_empty(placements, current))

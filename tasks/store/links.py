@@ -112,7 +112,7 @@ def read_unknown(
 ) -> list[ItemFacts]:
     """Return the staged items that have no link yet."""
     rows = session.execute(_READ_UNKNOWN, _staged(source, run_id, pages))
-    return [_facts(source, row, asset=None) for row in rows]
+    return [facts(row, source) for row in rows]
 
 
 def read_related(session: Session, items: Iterable[ItemFacts]) -> dict[ItemKey, Known]:
@@ -137,6 +137,22 @@ def read_related(session: Session, items: Iterable[ItemFacts]) -> dict[ItemKey, 
     return found
 
 
+def facts(row: Row[Any], source: str, settled_asset: int | None = None) -> ItemFacts:
+    """Return the facts of an item from a row that has them."""
+    return ItemFacts(
+        source=source,
+        external_id=row.external_id,
+        symbol=row.symbol,
+        name=row.name,
+        rank=row.rank,
+        price_usd=row.price_usd,
+        observed_at=row.observed_at,
+        contracts=row.contracts,
+        known=row.known,
+        asset=settled_asset,
+    )
+
+
 def insert(session: Session, members: Iterable[tuple[Member, int]]) -> None:
     """Write links of new items to their assets."""
     rows = [_decision(member, asset) | _first_seen(member.facts) for member, asset in members]
@@ -154,13 +170,13 @@ def status(member: Member) -> str:
     return "unresolved" if member.candidates else "linked"
 
 
-def item_slug_id(facts: ItemFacts) -> str:
+def item_slug_id(item: ItemFacts) -> str:
     """Return the ``TICKER~slug`` of an asset that this item names."""
-    return f"{names.ticker(facts.symbol)}~{names.slug(facts.source, facts.external_id)}"
+    return f"{names.ticker(item.symbol)}~{names.slug(item.source, item.external_id)}"
 
 
 def _keys(items: Iterable[ItemFacts]) -> set[str]:
-    return {key for facts in items for key in facts.keys}
+    return {key for item in items for key in item.keys}
 
 
 def _read(
@@ -171,22 +187,12 @@ def _read(
 
 
 def _known(row: Row[Any]) -> Known:
-    facts = _facts(row.source, row, asset=row.settled_asset)
-    return Known(facts, row.asset_id, row.method, row.status, row.confidence)
-
-
-def _facts(source: str, row: Row[Any], *, asset: int | None) -> ItemFacts:
-    return ItemFacts(
-        source=source,
-        external_id=row.external_id,
-        symbol=row.symbol,
-        name=row.name,
-        rank=row.rank,
-        price_usd=row.price_usd,
-        observed_at=row.observed_at,
-        contracts=row.contracts,
-        known=row.known,
-        asset=asset,
+    return Known(
+        facts(row, row.source, row.settled_asset),
+        row.asset_id,
+        row.method,
+        row.status,
+        row.confidence,
     )
 
 
@@ -206,17 +212,17 @@ def _decision(member: Member, asset_id: int) -> dict[str, Any]:
     }
 
 
-def _first_seen(facts: ItemFacts) -> dict[str, Any]:
+def _first_seen(item: ItemFacts) -> dict[str, Any]:
     return {
-        "identity_key": f"{facts.symbol_key} {facts.name_key}",
-        "slug_id": item_slug_id(facts),
-        "symbol": facts.symbol,
-        "name": facts.name,
-        "rank": facts.rank,
-        "price_usd": facts.price_usd,
-        "observed_at": facts.observed_at,
-        "contracts": facts.contracts,
-        "keys": sorted(facts.keys),
+        "identity_key": f"{item.symbol_key} {item.name_key}",
+        "slug_id": item_slug_id(item),
+        "symbol": item.symbol,
+        "name": item.name,
+        "rank": item.rank,
+        "price_usd": item.price_usd,
+        "observed_at": item.observed_at,
+        "contracts": item.contracts,
+        "keys": sorted(item.keys),
     }
 
 

@@ -206,6 +206,15 @@ def put_in_batches(session: Session, run_id: UUID, closed: Sequence[Sequence[int
         )
 
 
+def wake(session: Session, run_id: UUID, batch: int) -> None:
+    """Make a batch due now."""
+    session.execute(
+        update(RunPage)
+        .where(RunPage.run_id == run_id, RunPage.batch == batch)
+        .values(wake_at=func.clock_timestamp())
+    )
+
+
 def items_before(session: Session, run_id: UUID, page: int) -> int:
     """Return how many items the earlier pages of a run hold."""
     earlier = select(func.coalesce(func.sum(RunPage.items), 0)).where(

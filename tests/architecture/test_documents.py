@@ -97,15 +97,16 @@ def test_every_dependency_says_what_it_is_for():
     assert names - explained == set()
 
 
-def test_every_dependency_is_locked_with_hashes_and_without_an_index():
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_every_dependency_is_locked_with_hashes_and_without_an_index(name):
+    lock = (ROOT / name).read_text()
     assert "://" not in lock
     assert "--index" not in lock
-    entries = re.findall(r"^([\w.-]+)==.+?(?=^[\w.-]+==|\Z)", lock, re.MULTILINE | re.DOTALL)
+    entries = re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)
     hashed = re.findall(r"^([\w.-]+)==[^\n]+\n    --hash=sha256:", lock, re.MULTILINE)
     assert entries == hashed
     declared = PYPROJECT["project"]["dependencies"]
-    assert {re.split(r"[^\w.-]", name)[0] for name in declared} <= set(hashed)
+    assert {re.split(r"[^\w.-]", requirement)[0] for requirement in declared} <= set(hashed)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -24,6 +24,7 @@ def flat(names):
 
 
 def resolved(schema):
+    schema = schema.get("oneOf", [schema])[0]
     while "$ref" in schema:
         schema = DOCUMENT["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
     return schema
@@ -34,7 +35,8 @@ def operation(endpoint):
 
 
 def body_of(endpoint):
-    (media,) = operation(endpoint)["responses"][str(endpoint["status"])]["content"].values()
+    content = operation(endpoint)["responses"][str(endpoint["status"])]["content"]
+    media = content.get("application/json") or next(iter(content.values()))
     return resolved(media["schema"])
 
 

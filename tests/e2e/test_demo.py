@@ -15,7 +15,7 @@ from service.cli.embedded import postgres, servers, valkey
 from tasks.core import processes
 from tests.support.cli import kasparro_process, start_kasparro
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 SETTINGS = {
     "SIMULATOR_COINS": "500",
     "SIMULATOR_COINGECKO": "300",

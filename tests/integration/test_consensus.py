@@ -209,7 +209,7 @@ _MONEY = st.decimals(min_value="1e-18", max_value="1e9", places=18)
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(prices=st.lists(_MONEY.filter(bool), min_size=1, max_size=4), near=st.booleans())
 def test_a_published_price_is_the_exact_median_of_what_was_used(session, prices, near):

@@ -291,6 +291,17 @@ def test_messages_lost_at_any_point_are_sent_again(bench):
     assert len(bench.rows(FINAL)) == 4
 
 
+def test_a_batch_that_the_sweeper_closes_is_sent_at_once(bench, source):
+    source.pages = [[coin("one")], [coin("two")]]
+    bench.start()
+    bench.step(bench.publisher.messages.pop())
+    with bench.dependencies.transaction() as session:
+        session.execute(text("update run_pages set fetched_at = fetched_at - interval '1 min'"))
+    bench.publisher.messages.clear()
+    assert sweeping.sweep(bench.dependencies) == 1
+    assert bench.publisher.messages[0][2:] == (Stage.TRANSFORM, 1)
+
+
 def test_two_sweepers_do_not_sweep_in_the_same_interval(bench):
     bench.publisher.away = True
     bench.start()
