@@ -559,6 +559,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("run_id", sa.Uuid(), nullable=True),
         sa.Column("page", sa.Integer(), nullable=False),
+        sa.Column("raw_page_id", sa.BigInteger(), nullable=True),
         sa.Column("item", sa.Integer(), nullable=False),
         sa.Column("external_id", sa.Text(), nullable=True),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
@@ -597,11 +598,18 @@ def upgrade() -> None:
             name=op.f("fk_rejections_replay_run_id_etl_runs"),
             ondelete="SET NULL",
         ),
+        sa.ForeignKeyConstraint(
+            ["raw_page_id"],
+            ["raw_pages.raw_page_id"],
+            name=op.f("fk_rejections_raw_page_id_raw_pages"),
+            ondelete="SET NULL",
+        ),
         sa.PrimaryKeyConstraint("rejection_id", name=op.f("pk_rejections")),
         sa.UniqueConstraint(
             "source", "digest", "rule", "field", name=op.f("uq_rejections_source_digest_rule_field")
         ),
     )
+    op.create_index("ix_rejections_raw_page_id", "rejections", ["raw_page_id"], unique=False)
     op.create_index("ix_rejections_run_id", "rejections", ["run_id"], unique=False)
     op.create_index("ix_rejections_replay_run_id", "rejections", ["replay_run_id"], unique=False)
     op.create_table(
@@ -636,6 +644,7 @@ def upgrade() -> None:
         sa.Column("null_rate_changes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("warnings", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("overlay", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("raw_page_id", sa.BigInteger(), nullable=True),
         sa.Column("status", sa.Text(), server_default="open", nullable=False),
         sa.Column("occurrences", sa.Integer(), server_default="1", nullable=False),
         sa.Column(
@@ -847,6 +856,7 @@ def downgrade() -> None:
     op.drop_table("schema_drift_logs")
     op.drop_table("schema_shapes")
     op.drop_index("ix_rejections_replay_run_id", table_name="rejections")
+    op.drop_index("ix_rejections_raw_page_id", table_name="rejections")
     op.drop_index("ix_rejections_run_id", table_name="rejections")
     op.drop_table("rejections")
     op.drop_index("ix_raw_pages_source_ingested_at", table_name="raw_pages")

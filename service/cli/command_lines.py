@@ -7,7 +7,7 @@ from pathlib import Path
 QUEUES = ("fetch", "transform", "load", "maintenance")
 """What workers consume; a test compares them with those that tasks are sent to."""
 WORKER_NAME = "kasparro"
-_CELERY = ("celery", "-A", "tasks.celery_app")
+_CELERY = ("celery", "--quiet", "-A", "tasks.celery_app")
 
 
 def own(*arguments: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from environs import Env, EnvValidationError
 from tasks.core import failpoints
 from tasks.core.errors import ConfigurationError
 from tasks.core.failpoints import FailureInjection
+from tasks.core.rules import NO_RULES, REQUIRABLE, RecordRules
 from tasks.core.schedules import Schedule, parse_schedule
 
 BUILTIN_SOURCES = ("coingecko", "coinpaprika", "csv", "rss")
@@ -67,6 +68,7 @@ class SourceSettings:
         urls: Feed addresses.
         contract_mode: How strictly the accepted shape of its items is meant; see
             :class:`tasks.domain.contracts.ContractMode`.
+        rules: What its records must satisfy beyond what every record must.
     """
 
     name: str
@@ -81,6 +83,7 @@ class SourceSettings:
     path: str = ""
     urls: tuple[str, ...] = ()
     contract_mode: str = "evolve"
+    rules: RecordRules = NO_RULES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +267,22 @@ def _source(env: Env, problems: list[str], name: str) -> SourceSettings:
         path=env.str(f"{prefix}_PATH", "data/csv" if name == "csv" else ""),
         urls=_urls(env, problems, name),
         contract_mode=_choice(env, problems, f"{prefix}_CONTRACT_MODE", CONTRACT_MODES),
+        rules=_rules(env, problems, prefix),
+    )
+
+
+def _rules(env: Env, problems: list[str], prefix: str) -> RecordRules:
+    named: list[str] = env.list(f"{prefix}_REQUIRED_FIELDS", [])
+    required = tuple(name.strip() for name in named)
+    if unknown := set(required) - set(REQUIRABLE):
+        known = ", ".join(REQUIRABLE)
+        problems.append(f"{prefix}_REQUIRED_FIELDS: {sorted(unknown)} are not among {known}")
+    return RecordRules(
+        required=required,
+        max_symbol_chars=_positive(env, problems, f"{prefix}_MAX_SYMBOL_CHARS", None),
+        max_name_chars=_positive(env, problems, f"{prefix}_MAX_NAME_CHARS", None),
+        max_price_usd=env.decimal(f"{prefix}_MAX_PRICE_USD", None),
+        max_clock_skew_s=_positive(env, problems, f"{prefix}_MAX_CLOCK_SKEW_S", None),
     )
 
 

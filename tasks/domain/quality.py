@@ -21,6 +21,7 @@ from decimal import (
 )
 from typing import Any, NamedTuple
 
+from tasks.core.rules import RecordRules
 from tasks.domain.records import Quote, Rejection
 
 MAX_ID_CHARS = 200
@@ -166,6 +167,41 @@ def quote_or_rejection(
     if symbol is draft.symbol and name is draft.name and observed_at is draft.observed_at:
         return draft
     return draft._replace(symbol=symbol, name=name, observed_at=observed_at)
+
+
+def breach(quote: Quote, rules: RecordRules, *, fetched_at: datetime | None) -> Rejection | None:
+    """Say which of a source's own rules a quote breaks; fields go by our names.
+
+    Args:
+        quote: As it would be loaded.
+        rules: Of the source.
+        fetched_at: When the page came in, if known.
+    """
+    for field in rules.required:
+        if getattr(quote, field) is None:
+            return rejection(quote.external_id, field, Fault("required", "is missing"))
+    for field, value, limit in (
+        ("symbol", len(quote.symbol), rules.max_symbol_chars),
+        ("name", len(quote.name), rules.max_name_chars),
+    ):
+        if limit is not None and value > limit:
+            fault = Fault("width", f"has {value} characters, more than {limit}")
+            return rejection(quote.external_id, field, fault)
+    price, highest = quote.price_usd, rules.max_price_usd
+    if price is not None and highest is not None and price > highest:
+        return rejection(quote.external_id, "price_usd", Fault("range", f"is above {highest}"))
+    return _skew_breach(quote, rules.max_clock_skew_s, fetched_at)
+
+
+def _skew_breach(
+    quote: Quote, seconds: int | None, fetched_at: datetime | None
+) -> Rejection | None:
+    if seconds is None or fetched_at is None:
+        return None
+    if quote.observed_at <= fetched_at + timedelta(seconds=seconds):
+        return None
+    fault = Fault("date", f"is in the future: {quote.observed_at.isoformat()}")
+    return rejection(quote.external_id, "observed_at", fault)
 
 
 def rejection(external_id: str | None, field: str, fault: Fault) -> Rejection:

@@ -42,10 +42,7 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
         rows = pages.hold(session, claim)
         failpoints.reach(failpoints.BEFORE_LOAD)
         if not run.options.get("dry_run"):
-            if kind == "news":
-                _load_news(session, run, claim.pages)
-            else:
-                _load_quotes(dependencies, session, run, claim.pages)
+            load_staged(dependencies, session, run, claim.pages)
         failpoints.reach(failpoints.AFTER_LOAD)
         staging.clear(session, kind, run.run_id, claim.pages)
         moment = database.now(session)
@@ -58,6 +55,23 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
         following = pages.next_transformed(session, run.run_id)
     failpoints.reach(failpoints.AFTER_LOAD_COMMIT)
     return [] if following is None else [Message(Stage.LOAD, following)]
+
+
+def load_staged(
+    dependencies: Dependencies, session: Session, run: Run, numbers: Sequence[int]
+) -> None:
+    """Bring staged pages of a run to what is served; what a newer observation hides stays hidden.
+
+    Args:
+        dependencies: Of this process.
+        session: Of the load's transaction.
+        run: The run.
+        numbers: Pages in staging.
+    """
+    if dependencies.connector(run.source).spec.kind == "news":
+        _load_news(session, run, numbers)
+    else:
+        _load_quotes(dependencies, session, run, numbers)
 
 
 def _load_quotes(

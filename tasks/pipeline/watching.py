@@ -1,6 +1,7 @@
 """The watch over the shape of items while a batch is transformed."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -11,11 +12,11 @@ from tasks.domain import contracts, drift, shapes
 from tasks.domain.contracts import ContractMode, Judged
 from tasks.domain.drift import Finding
 from tasks.domain.shapes import Shape
-from tasks.pipeline.dependencies import Dependencies
 from tasks.sources import declared
 from tasks.sources.base import Page, SourceSpec
 from tasks.store import drift as drift_log
 from tasks.store import events, totals
+from tasks.store.drift import Sighting
 from tasks.store.events import Step
 
 _log = get_logger(__name__)
@@ -23,6 +24,13 @@ _log = get_logger(__name__)
 
 class FrozenShapeError(PermanentError):
     """The items have another shape than the accepted one, and the source's contract is frozen."""
+
+
+class StoredPage(NamedTuple):
+    """A page and where it is kept."""
+
+    raw_page_id: int | None
+    page: Page
 
 
 class Watch:
@@ -36,21 +44,21 @@ class Watch:
         self._spec = spec
         self._mode = mode
         self._accepted: dict[str, Shape | None] = {}
-        self._found: dict[tuple[str, str], Finding] = {}
+        self._found: dict[tuple[str, str], tuple[Finding, int | None]] = {}
 
-    def judge(self, session: Session, page: Page, payloads: Sequence[bytes]) -> Judged:
+    def judge(self, session: Session, stored: StoredPage, payloads: Sequence[bytes]) -> Judged:
         """Do to the items of a page what the source's contract says.
 
         Args:
             session: Of the transform's transaction.
-            page: The page.
+            stored: The page.
             payloads: Its items that have to be looked at: those that are not known byte by byte.
 
         Raises:
             FrozenShapeError: If they have another structure and the contract is frozen.
         """
         as_they_are = Judged(payloads, {}, None)
-        name = self._spec.schema_name and self._spec.schema_name(page)
+        name = self._spec.schema_name and self._spec.schema_name(stored.page)
         if not name or not payloads:
             return as_they_are
         accepted = self._shape(session, name)
@@ -59,7 +67,7 @@ class Watch:
             return as_they_are
         judged = contracts.judge(payloads, accepted, self._mode)
         if judged.finding is not None:
-            self._keep(name, judged.finding)
+            self._keep(name, judged.finding, stored.raw_page_id)
         return judged
 
     def _shape(self, session: Session, name: str) -> Shape | None:
@@ -79,8 +87,8 @@ class Watch:
             drift_log.learn(session, self._spec.name, name, shape)
             self._accepted[name] = shape
 
-    def _keep(self, name: str, finding: Finding) -> None:
-        self._found[name, finding.fingerprint] = finding
+    def _keep(self, name: str, finding: Finding, raw_page_id: int | None) -> None:
+        self._found[name, finding.fingerprint] = (finding, raw_page_id)
         if self._mode is ContractMode.FREEZE and finding.is_structural:
             raise FrozenShapeError(
                 f"The items of {name} have changed: {drift.summary(finding)}. Accept the drift, or "
@@ -93,10 +101,11 @@ class Watch:
 
         A muted drift is counted on its row and nowhere else.
         """
-        for (name, _), finding in sorted(self._found.items()):
-            if any(finding.elements < other.elements for other in self._found.values()):
+        for (name, _), (finding, raw_page_id) in sorted(self._found.items()):
+            if any(finding.elements < other.elements for other, _ in self._found.values()):
                 continue
-            logged = drift_log.log(session, self._spec.name, run_id, name, finding)
+            seen = Sighting(self._spec.name, name, run_id, raw_page_id)
+            logged = drift_log.log(session, seen, finding)
             if logged.status == "muted":
                 continue
             detail = {
@@ -108,9 +117,3 @@ class Watch:
             events.add(session, run_id, "drift_detected", step=step, detail=detail)
             totals.add(session, "schema_drift_events_total", source=self._spec.name)
             _log.warning("drift_detected", source=self._spec.name, **detail)
-
-
-def of(dependencies: Dependencies, spec: SourceSpec) -> Watch:
-    """Return the watch over a batch of a source."""
-    mode = dependencies.settings.sources[spec.name].contract_mode
-    return Watch(spec, ContractMode(mode))

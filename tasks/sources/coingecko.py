@@ -3,21 +3,28 @@
 The vendor's documentation: docs.coingecko.com, *coins-markets* and *errors-and-rate-limits*.
 """
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
-from tasks.core.errors import KasparroError, PermanentError, UnreadablePageError
+from tasks.core.errors import (
+    BudgetSpentError,
+    KasparroError,
+    PermanentError,
+    UnreadablePageError,
+)
 from tasks.core.settings import SourceSettings
 from tasks.domain import quality
 from tasks.domain.records import Item, Quote, Rejection
-from tasks.sources import json_pages, refusals
+from tasks.sources import coingecko_seams, json_pages, refusals
 from tasks.sources.base import Cursor, FetchContext, Fetched, Page, Response, SourceSpec
+from tasks.sources.coingecko_seams import Reading
 
 PER_PAGE = 250
 """The most the vendor gives at once; every call counts, so always ask for it."""
@@ -90,28 +97,17 @@ class CoinGecko:
     )
 
     def fetch(self, context: FetchContext, cursor: Cursor | None) -> Fetched:
-        """Ask for one page of coins; a cursor is ``{"page", "newest", "seen"}``.
+        """Ask for one page of coins, or once more for one across whose end coins have moved.
 
-        A checkpoint is ``{"newest": newest last_updated so far, "pages": pages of this run}``.
+        What a cursor holds, and why, is told in :mod:`tasks.sources.coingecko_seams`.
+
+        A checkpoint is ``{"newest": newest last_updated so far, "pages": pages of this run}``, and
+        if coins moved ``{"seams": {"moved", "reread", "recovered"}}``: seams, seams, coins.
         """
-        number = int(cursor["page"]) if cursor else 1
-        response = context.http.get(
-            f"{context.settings.base_url}/coins/markets",
-            params=_params(number, _per_page(context.settings)),
-            headers=_headers(context.settings),
-            judge=judge,
-        )
-        coins = json_pages.answered(response.body)
-        seen = _fingerprint(coins)
-        _refuse_circles(number, seen, cursor)
-        since = cursor["newest"] if cursor else context.checkpoint.get("newest")
-        page = _page(context, number, response.body, coins, since)
-        if _is_last(context.settings, number, len(coins)):
-            return Fetched(pages=(page,), next_cursor=None)
-        newest = page.checkpoint["newest"]
-        return Fetched(
-            pages=(page,), next_cursor={"page": number + 1, "newest": newest, "seen": seen}
-        )
+        if cursor is None:
+            return _read(context, Reading(newest=context.checkpoint.get("newest")))
+        reading = Reading(**cursor)
+        return _read(context, reading) if reading.again is None else _reread(context, reading)
 
     def parse(self, page: Page) -> Iterable[Item]:
         """Split a page into coins, lazily.
@@ -178,25 +174,65 @@ def _headers(settings: SourceSettings) -> Mapping[str, str]:
     return {header: settings.api_key} if header and settings.api_key else {}
 
 
-def _page(
-    context: FetchContext,
-    number: int,
-    body: bytes,
-    coins: Sequence[msgspec.Raw],
-    since: str | None,
-) -> Page:
-    per_page = _per_page(context.settings)
+def _read(context: FetchContext, reading: Reading) -> Fetched:
+    number, per_page = reading.page or 1, _per_page(context.settings)
+    body = _ask(context, number)
+    coins = json_pages.answered(body)
+    ids = [json_pages.external_id(bytes(coin)) for coin in coins]
+    _refuse_circles(number, ids, reading)
+    turned = reading.turned(number, ids, is_last=_is_last(context.settings, number, len(coins)))
     left = (context.settings.max_coins or len(coins) + number * per_page) - (number - 1) * per_page
-    kept, fetched_at = coins[:left], context.clock.now()
-    newest = json_pages.newest(kept, since=since, fetched_at=fetched_at)
-    return Page(
-        request=f"GET /coins/markets?page={number}&per_page={per_page}",
-        body=json_pages.verbatim(body, coins, kept),
+    cut = _Cut(number, coins[:left], json_pages.verbatim(body, coins, coins[:left]))
+    return _fetched(context, cut, turned, pages=number)
+
+
+def _reread(context: FetchContext, reading: Reading) -> Fetched:
+    """Ask for a page once more, for the coins that have moved up to it since.
+
+    A month's budget that ends here ends the reading of seams and not the run, which has its pages.
+    """
+    number = reading.again or 1
+    try:
+        body = _ask(context, number)
+    except BudgetSpentError:
+        cut = _Cut(number, [], b"[]")
+        return _fetched(context, cut, reading.mended(None), pages=number + 1)
+    coins = json_pages.answered(body)
+    missed = reading.missed(coins)
+    cut = _Cut(number, missed, json_pages.verbatim(body, coins, missed))
+    return _fetched(context, cut, reading.mended(len(missed)), pages=number + 1)
+
+
+class _Cut(NamedTuple):
+    """What is kept of the answer for page ``number``, and the body that holds just that."""
+
+    number: int
+    kept: Sequence[msgspec.Raw]
+    body: bytes
+
+
+def _fetched(context: FetchContext, cut: _Cut, reading: Reading, *, pages: int) -> Fetched:
+    fetched_at = context.clock.now()
+    newest = json_pages.newest(cut.kept, since=reading.newest, fetched_at=fetched_at)
+    reading = replace(reading, newest=newest)
+    page = Page(
+        request=f"GET /coins/markets?page={cut.number}&per_page={_per_page(context.settings)}",
+        body=cut.body,
         media_type="application/json",
-        checkpoint={"newest": newest, "pages": number},
-        item_count=len(kept),
+        checkpoint=reading.checkpoint(pages),
+        item_count=len(cut.kept),
         fetched_at=fetched_at,
     )
+    return Fetched(pages=(page,), next_cursor=reading.cursor())
+
+
+def _ask(context: FetchContext, number: int) -> bytes:
+    return context.http.get(
+        f"{context.settings.base_url}/coins/markets",
+        params=_params(number, _per_page(context.settings)),
+        headers=_headers(context.settings),
+        judge=judge,
+    ).body
 
 
 def _is_last(settings: SourceSettings, number: int, count: int) -> bool:
@@ -206,15 +242,10 @@ def _is_last(settings: SourceSettings, number: int, count: int) -> bool:
     return count * 2 < per_page or number * per_page >= (settings.max_coins or math.inf)
 
 
-def _fingerprint(coins: Sequence[msgspec.Raw]) -> str:
-    ids = "\n".join(json_pages.external_id(bytes(coin)) or "" for coin in coins)
-    return hashlib.blake2b(ids.encode(), digest_size=8).hexdigest()
-
-
-def _refuse_circles(number: int, seen: str, cursor: Cursor | None) -> None:
+def _refuse_circles(number: int, ids: Sequence[str | None], reading: Reading) -> None:
     if number > MAX_PAGES:
         raise UnreadablePageError(f"CoinGecko's list does not end after {MAX_PAGES} pages")
-    if cursor and seen == cursor["seen"]:
+    if coingecko_seams.fingerprint(ids) == reading.seen:
         raise UnreadablePageError(
             f"CoinGecko gave the same coins as pages {number - 1} and {number}"
         )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ScalarSelect, func, select, update
+from sqlalchemy import Integer, ScalarSelect, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -81,31 +81,41 @@ def learn(
     session.execute(statement.on_conflict_do_nothing())
 
 
-def log(session: Session, source: str, run_id: UUID, schema_name: str, finding: Finding) -> Logged:
-    """Count a finding on the row that shows all its deviations, or begin a new one."""
+class Sighting(NamedTuple):
+    """Where a finding was made: the run, and the newest stored page that shows it."""
+
+    source: str
+    schema_name: str
+    run_id: UUID
+    raw_page_id: int | None
+
+
+def log(session: Session, seen: Sighting, finding: Finding) -> Logged:
+    """Count a finding on the row that shows all its deviations, or begin a new one.
+
+    The same stored page counts once, however often it is transformed.
+    """
+    is_new = SchemaDriftLog.raw_page_id.is_distinct_from(seen.raw_page_id)
     known = session.execute(
         update(SchemaDriftLog)
-        .where(SchemaDriftLog.drift_id == _covering(source, schema_name, finding))
+        .where(SchemaDriftLog.drift_id == _covering(seen, finding))
         .values(
-            run_id=run_id,
-            occurrences=SchemaDriftLog.occurrences + 1,
+            run_id=seen.run_id,
+            raw_page_id=seen.raw_page_id,
+            occurrences=SchemaDriftLog.occurrences + cast(is_new, Integer),
             last_seen_at=func.clock_timestamp(),
         )
         .returning(SchemaDriftLog.drift_id, SchemaDriftLog.status)
     ).one_or_none()
-    return (
-        Logged(*known)
-        if known is not None
-        else _begin(session, source, run_id, schema_name, finding)
-    )
+    return _begin(session, seen, finding) if known is None else Logged(*known)
 
 
-def _covering(source: str, schema_name: str, finding: Finding) -> ScalarSelect[int]:
+def _covering(seen: Sighting, finding: Finding) -> ScalarSelect[int]:
     return (
         select(SchemaDriftLog.drift_id)
         .where(
-            SchemaDriftLog.source == source,
-            SchemaDriftLog.schema_name == schema_name,
+            SchemaDriftLog.source == seen.source,
+            SchemaDriftLog.schema_name == seen.schema_name,
             SchemaDriftLog.elements.contains(sorted(finding.elements)),
         )
         .order_by(func.cardinality(SchemaDriftLog.elements), SchemaDriftLog.drift_id)
@@ -114,13 +124,9 @@ def _covering(source: str, schema_name: str, finding: Finding) -> ScalarSelect[i
     )
 
 
-def _begin(
-    session: Session, source: str, run_id: UUID, schema_name: str, finding: Finding
-) -> Logged:
+def _begin(session: Session, seen: Sighting, finding: Finding) -> Logged:
     statement = insert(SchemaDriftLog).values(
-        source=source,
-        run_id=run_id,
-        schema_name=schema_name,
+        **seen._asdict(),
         fingerprint=finding.fingerprint,
         elements=sorted(finding.elements),
         confidence_score=Decimal(str(finding.confidence)),
@@ -137,6 +143,7 @@ def _begin(
             index_elements=["source", "schema_name", "fingerprint"],
             set_={
                 "run_id": statement.excluded.run_id,
+                "raw_page_id": statement.excluded.raw_page_id,
                 "occurrences": SchemaDriftLog.occurrences + 1,
                 "last_seen_at": func.clock_timestamp(),
             },

@@ -218,14 +218,6 @@ def wake(session: Session, run_id: UUID, batch: int) -> None:
     )
 
 
-def items_before(session: Session, run_id: UUID, page: int) -> int:
-    """Return how many items the earlier pages of a run hold."""
-    earlier = select(func.coalesce(func.sum(RunPage.items), 0)).where(
-        RunPage.run_id == run_id, RunPage.page < page
-    )
-    return session.scalars(earlier).one()
-
-
 def _is_behind(session: Session, row: RunPage) -> bool:
     earlier = exists().where(
         RunPage.run_id == row.run_id,

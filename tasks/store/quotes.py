@@ -1,10 +1,13 @@
 """The latest observation of each source, and the history of all of them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
+
+from tasks.store.tables import QuoteRow
 
 _DIGESTS = text(
     "select external_id, digest from quotes where source = :source and external_id = any(:ids)"
@@ -97,6 +100,16 @@ def digests(session: Session, source: str, ids: Sequence[str]) -> dict[str, byte
     """Return the digest of the last observation of each of these items that is known."""
     rows = session.execute(_DIGESTS, {"source": source, "ids": list(ids)})
     return {external_id: bytes(digest) for external_id, digest in rows}
+
+
+def observed_at(session: Session, source: str, ids: Sequence[str]) -> dict[str, datetime]:
+    """Return the time of the latest observation of each of these items that is known."""
+    rows = session.execute(
+        select(QuoteRow.external_id, QuoteRow.observed_at).where(
+            QuoteRow.source == source, QuoteRow.external_id.in_(ids)
+        )
+    )
+    return {row.external_id: row.observed_at for row in rows}
 
 
 def append_history(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> None:

@@ -73,3 +73,20 @@ def hand_over(session: Session, run_id: UUID, stored: Sequence[StoredPage]) -> N
     ]
     session.execute(insert(RunPage), rows)
     pages.close_waiting(session, run_id)
+
+
+def add_loaded(
+    session: Session, run_id: UUID, page: int, raw_page_id: int | None, *, records: int
+) -> None:
+    """Note a page whose records a run has loaded without fetching it."""
+    values = {"state": PageState.LOADED, "raw_page_id": raw_page_id, "records": records}
+    session.execute(
+        insert(RunPage).values(
+            run_id=run_id,
+            page=page,
+            request_page=page,
+            items=records,
+            loaded_at=func.clock_timestamp(),
+            **values,
+        )
+    )

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from tasks.core.errors import LostClaimError, NotFoundError
 from tasks.domain.runs import ACTIVE, COMPLETED, UNFINISHED, RunStatus, check_transition, sources_of
-from tasks.store.tables import Run, RunPage
+from tasks.store.tables import News, QuoteRow, Run, RunPage
 
 
 def add(session: Session, source: str, values: Mapping[str, Any]) -> Run | None:
@@ -193,3 +193,26 @@ def require_transition(run: Run, after: RunStatus) -> None:
         ConflictError: Naming both states.
     """
     check_transition(RunStatus(run.status), after)
+
+
+def count_latest(session: Session, run: Run, external_ids: Sequence[str]) -> int:
+    """Return how many of these items the run was the last to change."""
+    counts = [
+        session.scalar(
+            select(func.count()).where(
+                table.run_id == run.run_id,
+                table.source == run.source,
+                table.external_id.in_(external_ids),
+            )
+        )
+        for table in (QuoteRow, News)
+    ]
+    return sum(count or 0 for count in counts)
+
+
+def items_before(session: Session, run_id: UUID, page: int) -> int:
+    """Return how many items the earlier pages of a run hold."""
+    earlier = select(func.coalesce(func.sum(RunPage.items), 0)).where(
+        RunPage.run_id == run_id, RunPage.page < page
+    )
+    return session.scalars(earlier).one()

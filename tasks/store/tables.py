@@ -489,6 +489,7 @@ class Checkpoint(Base):
 class RejectionRow(Base):
     """An item in quarantine. The same item failing the same rule again is the same row, counted.
 
+    ``raw_page_id`` and ``item`` say where it stands: in the newest page that holds it.
     ``payload`` is for people; ``payload_bytes`` is kept only where the text cannot give the item's
     bytes back. ``replay_run_id`` is the run that loaded the item after all.
     """
@@ -499,6 +500,9 @@ class RejectionRow(Base):
     source: Mapped[str]
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("etl_runs.run_id", ondelete="SET NULL"))
     page: Mapped[int] = mapped_column(Integer)
+    raw_page_id: Mapped[int | None] = mapped_column(
+        ForeignKey("raw_pages.raw_page_id", ondelete="SET NULL")
+    )
     item: Mapped[int] = mapped_column(Integer)
     external_id: Mapped[str | None]
     digest: Mapped[bytes]
@@ -520,6 +524,7 @@ class RejectionRow(Base):
         UniqueConstraint("source", "digest", "rule", "field"),
         Index("ix_rejections_run_id", "run_id"),
         Index("ix_rejections_replay_run_id", "replay_run_id"),
+        Index("ix_rejections_raw_page_id", "raw_page_id"),
     )
 
 
@@ -546,7 +551,8 @@ class SchemaDriftLog(Base):
 
     ``elements`` are its deviations one by one: a batch that shows only some of them counts here
     as well. ``overlay`` is what accepting it merges into the accepted shape. ``run_id`` is the
-    newest run that saw it, ``occurrences`` counts batches.
+    newest run that saw it, ``occurrences`` counts batches; ``raw_page_id`` is the page counted
+    last, so that a page that is transformed again does not count again.
     """
 
     __tablename__ = "schema_drift_logs"
@@ -565,6 +571,7 @@ class SchemaDriftLog(Base):
     null_rate_changes: Mapped[dict[str, Any]]
     warnings: Mapped[list[Any]]
     overlay: Mapped[dict[str, Any]]
+    raw_page_id: Mapped[int | None]
     status: Mapped[str] = mapped_column(server_default="open")
     occurrences: Mapped[int] = mapped_column(Integer, server_default="1")
     detected_at: Mapped[datetime] = mapped_column(server_default=_NOW)

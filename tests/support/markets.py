@@ -54,17 +54,19 @@ class ScriptedMarkets(CoinGecko):
 
     def __init__(self, *pages: Any) -> None:
         self.pages = list(pages)
+        self.calls = 0
 
     def fetch(self, context: Any, cursor: Any) -> Fetched:
         number = (cursor or {"page": 1})["page"]
         items = self.pages[number - 1]
+        self.calls += 1
         page = Page(
             request=f"GET /coins/markets?page={number}",
             body=items if isinstance(items, bytes) else msgspec.json.encode(items),
             media_type="application/json",
             checkpoint={"pages": number},
             item_count=len(items),
-            fetched_at=datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
+            fetched_at=datetime(2026, 1, 1, 0, 1, self.calls, tzinfo=UTC),
         )
         more = {"page": number + 1} if number < len(self.pages) else None
         return Fetched(pages=(page,), next_cursor=more)

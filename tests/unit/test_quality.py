@@ -5,6 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.core.errors import ConfigurationError
+from tasks.core.rules import RecordRules
+from tasks.core.settings import load_settings
 from tasks.domain import quality
 from tasks.domain.quality import Fault
 from tasks.domain.records import Quote, Rejection
@@ -181,3 +184,35 @@ def test_a_rejection_names_the_vendors_field_and_our_rule(field, value, rule):
 def test_long_values_are_shown_short_and_in_ascii():
     assert quality.shown("é") == "'\\xe9'"
     assert len(quality.shown("x" * 1000)) < 70
+
+
+@pytest.mark.parametrize(
+    ("rules", "field", "rule"),
+    [
+        (RecordRules(required=("rank", "volume_24h_usd")), "volume_24h_usd", "required"),
+        (RecordRules(max_symbol_chars=2), "symbol", "width"),
+        (RecordRules(max_name_chars=6), "name", "width"),
+        (RecordRules(max_price_usd=Decimal("1.4")), "price_usd", "range"),
+        (RecordRules(max_clock_skew_s=59), "observed_at", "date"),
+    ],
+)
+def test_a_source_can_have_stricter_rules_of_its_own(rules, field, rule):
+    observed_at = datetime(2026, 1, 1, tzinfo=UTC)
+    fetched_at = observed_at - timedelta(minutes=1)
+    price = Decimal("1.5")
+    record = Quote("btc", "BTC", "Bitcoin", 1, price, None, None, None, observed_at)
+    refusal = quality.breach(record, rules, fetched_at=fetched_at)
+    assert (refusal.external_id, refusal.field, refusal.rule) == ("btc", field, rule)
+    assert quality.breach(record, RecordRules(max_clock_skew_s=60), fetched_at=fetched_at) is None
+
+
+def test_rules_of_a_source_are_read_from_its_settings(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://host/kasparro")
+    monkeypatch.setenv("REDIS_URL", "redis://host")
+    monkeypatch.setenv("CSV_REQUIRED_FIELDS", "price_usd, rank")
+    monkeypatch.setenv("CSV_MAX_PRICE_USD", "1e6")
+    rules = load_settings().sources["csv"].rules
+    assert (rules.required, rules.max_price_usd) == (("price_usd", "rank"), Decimal(10**6))
+    monkeypatch.setenv("CSV_REQUIRED_FIELDS", "colour")
+    with pytest.raises(ConfigurationError, match="CSV_REQUIRED_FIELDS"):
+        load_settings()
