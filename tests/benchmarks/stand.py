@@ -146,7 +146,9 @@ class Stand:
         arguments = ["-m", "tests.benchmarks.simulated", *map(str, (port, coingecko, coinpaprika))]
         with running(arguments, {}, self.log / "simulator.log"):
             market = Market(f"http://127.0.0.1:{port}", coingecko)
-            wait_until(lambda: _answers(f"{market.url}/_control/state"), timeout_s=120, what="market")
+            wait_until(
+                lambda: _answers(f"{market.url}/_control/state"), timeout_s=120, what="market"
+            )
             market.read_all()
             yield market
 
@@ -161,17 +163,13 @@ class Stand:
             yield process.pid
 
     @contextmanager
-    def served(
-        self, arguments: list[str], settings: Mapping[str, str], url: str
-    ) -> Iterator[str]:
+    def served(self, arguments: list[str], settings: Mapping[str, str], url: str) -> Iterator[str]:
         with running(arguments, settings, self.log / "api.log"):
             wait_until(lambda: _answers(url), timeout_s=60, what=url)
             yield url
 
     @contextmanager
-    def foreign(
-        self, command: list[str], variables: Mapping[str, str], url: str
-    ) -> Iterator[str]:
+    def foreign(self, command: list[str], variables: Mapping[str, str], url: str) -> Iterator[str]:
         """Run a peer's server from the peers' environment."""
         clean = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         with (self.log / "peer.log").open("ab") as output:

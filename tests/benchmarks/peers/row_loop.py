@@ -77,9 +77,7 @@ def write(session: Session, batch: list[dict]) -> None:
     for table, rows in ((RawCoin, raw), (UnifiedCoin, unified)):
         statement = insert(table).values(rows)
         changed = {c.name: c for c in statement.excluded if c.name in rows[0]}
-        session.execute(
-            statement.on_conflict_do_update(index_elements=["coin_id"], set_=changed)
-        )
+        session.execute(statement.on_conflict_do_update(index_elements=["coin_id"], set_=changed))
     session.commit()
 
 
