@@ -55,6 +55,10 @@ COMPOSE = docker compose $(COMPOSE_FILES) $(addprefix --profile ,$(PROFILES))
 up: ## Build the image, start everything in containers, wait until it is healthy
 	$(COMPOSE) up --detach --build --wait
 
+.PHONY: image
+image: ## Build the image that serves every role
+	docker build --tag kasparro:local .
+
 .PHONY: down
 down: ## Stop the containers; the data stays (ARGS=--volumes deletes it)
 	docker compose --profile "*" down --remove-orphans $(ARGS)
@@ -88,6 +92,10 @@ lint: install ## Check style, types, architecture, spelling and dependencies
 .PHONY: test
 test: install ## Run the tests; T=tests/unit/cli for some of them
 	$(BIN)/python -m pytest $(T)
+
+.PHONY: audit
+audit: install ## Look for known vulnerabilities in what the image installs; needs the internet
+	$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 .PHONY: promtool
 promtool: ## Check the alert rules and run their tests, with Prometheus's own tool

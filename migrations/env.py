@@ -1,17 +1,20 @@
 """How Alembic reaches the database: one transaction for each migration, one migrator at a time."""
 
+import re
+
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
 from tasks.core.settings import load_settings
 from tasks.store.tables import Base
 
+_PARTITION = re.compile(r"_history_(default|\d{6})")
 _LOCK = 7_251_900_301  # any constant of ours: two migrators wait for each other
 
 
 def _include(_object, name, kind, _reflected, _compare_to) -> bool:
     """Leave the monthly partitions to :mod:`tasks.store.partitions`."""
-    return not (kind in {"table", "index"} and name and "quote_history_" in name)
+    return not (kind in {"table", "index"} and name and _PARTITION.search(name))
 
 
 def _run(connection: Connection) -> None:

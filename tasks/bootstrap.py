@@ -16,7 +16,7 @@ from tasks.core.tally import Tally
 from tasks.messages import CeleryPublisher, Role, create_app
 from tasks.pipeline.dependencies import Dependencies
 from tasks.sources import registry
-from tasks.sources.base import Connector
+from tasks.sources.base import Connector, HistoryConnector
 from tasks.sources.http import HttpLimits, RequestsHttpClient
 from tasks.store.session import create_database_engine, create_session_factory
 
@@ -49,7 +49,13 @@ def build(settings: Settings, *, role: Role) -> Dependencies:
         clock=clock,
         chance=random.Random(),  # noqa: S311 - jitter, no secret
         tally=tally,
+        histories=_histories(settings),
     )
+
+
+def _histories(settings: Settings) -> dict[str, HistoryConnector]:
+    found = {name: registry.history(name) for name in settings.sources}
+    return {name: history for name, history in found.items() if history is not None}
 
 
 def _connectors(settings: Settings) -> dict[str, Connector]:

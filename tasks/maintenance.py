@@ -3,7 +3,7 @@
 from celery import Task, shared_task
 
 from tasks import bootstrap, messages
-from tasks.pipeline import ageing, alerting, judging, lifecycle, retention, sweeping
+from tasks.pipeline import ageing, alerting, judging, lifecycle, mentioning, retention, sweeping
 
 _MORE_IN_S = 5.0
 
@@ -22,8 +22,10 @@ def age() -> None:
 
 @shared_task(name=messages.SWEEP)
 def sweep() -> None:
-    """Send again what nobody holds."""
-    sweeping.sweep(bootstrap.worker_dependencies())
+    """Send again what nobody holds, and link news to assets that came after them."""
+    dependencies = bootstrap.worker_dependencies()
+    sweeping.sweep(dependencies)
+    mentioning.refresh(dependencies)
 
 
 @shared_task(name=messages.WATCH)

@@ -35,6 +35,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_api_keys")),
     )
     op.create_table(
+        "asset_history",
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asset_id", sa.BigInteger(), nullable=False),
+        sa.Column("is_closed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("wire_id", sa.Text(), nullable=True),
+        sa.Column("ticker", sa.Text(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("coin_id", sa.Text(), nullable=True),
+        sa.Column("rank", sa.Integer(), nullable=True),
+        sa.Column("price_usd", sa.Numeric(), nullable=True),
+        sa.Column("market_cap_usd", sa.Numeric(), nullable=True),
+        sa.Column("volume_24h_usd", sa.Numeric(), nullable=True),
+        sa.Column("percent_change_24h", sa.Numeric(), nullable=True),
+        sa.Column("source", sa.Text(), nullable=True),
+        sa.Column("sources", postgresql.ARRAY(sa.Text()), nullable=True),
+        sa.Column("sources_used", postgresql.ARRAY(sa.Text()), nullable=True),
+        sa.Column("price_spread_pct", sa.Numeric(), nullable=True),
+        sa.Column("confidence", sa.Numeric(), nullable=True),
+        sa.Column("observed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ingested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("valid_from", "asset_id", name=op.f("pk_asset_history")),
+        postgresql_partition_by="RANGE (valid_from)",
+    )
+    op.create_table(
+        "asset_baselines",
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("assets", sa.BigInteger(), nullable=False),
+        sa.Column("appended", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("valid_from", name=op.f("pk_asset_baselines")),
+    )
+    op.create_table(
         "assets",
         sa.Column("asset_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("wire_id", sa.Text(), nullable=False),
@@ -196,11 +229,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("judged_at is null and status in ('success','partial')"),
     )
     op.create_index(
+        "uq_etl_runs_active_backfill",
+        "etl_runs",
+        ["source"],
+        unique=True,
+        postgresql_where=sa.text("status in ('queued','running') and trigger = 'backfill'"),
+    )
+    op.create_index(
         "uq_etl_runs_active_source",
         "etl_runs",
         ["source"],
         unique=True,
-        postgresql_where=sa.text("status in ('queued','running')"),
+        postgresql_where=sa.text("status in ('queued','running') and trigger <> 'backfill'"),
     )
     op.create_index(
         "uq_etl_runs_source_slot",
@@ -872,7 +912,12 @@ def downgrade() -> None:
     op.drop_index(
         "uq_etl_runs_active_source",
         table_name="etl_runs",
-        postgresql_where=sa.text("status in ('queued','running')"),
+        postgresql_where=sa.text("status in ('queued','running') and trigger <> 'backfill'"),
+    )
+    op.drop_index(
+        "uq_etl_runs_active_backfill",
+        table_name="etl_runs",
+        postgresql_where=sa.text("status in ('queued','running') and trigger = 'backfill'"),
     )
     op.drop_index("ix_etl_runs_unjudged", table_name="etl_runs")
     op.drop_index("ix_etl_runs_source_queued_at", table_name="etl_runs")
@@ -885,4 +930,6 @@ def downgrade() -> None:
     op.drop_index("ix_assets_rank_asset_id", table_name="assets")
     op.drop_index("ix_assets_market_cap_usd_asset_id", table_name="assets")
     op.drop_table("assets")
+    op.drop_table("asset_baselines")
+    op.drop_table("asset_history")
     op.drop_table("api_keys")

@@ -37,21 +37,31 @@ where p.source = '{source}' and p.items is not null
 """
 
 
+PARTITIONED = ("quote_history", "asset_history")
+PARTITION = """
+do $$ declare month timestamp; begin
+  create table {table}_default partition of {table} default;
+  for month in select date_trunc('month', now() at time zone 'UTC') + n * interval '1 month'
+      from generate_series(0, 2) n loop
+    execute format('create table {table}_%s partition of {table} for values from (%L) to (%L)',
+                   to_char(month, 'YYYYMM'), month at time zone 'UTC',
+                   (month + interval '1 month') at time zone 'UTC');
+  end loop;
+end $$
+"""
+UNPARTITION = """
+do $$ declare part regclass; begin
+  for part in select inhrelid::regclass from pg_inherits
+      where inhparent = '{table}'::regclass loop
+    execute format('drop table %s', part);
+  end loop;
+end $$
+"""
+
+
 def upgrade() -> None:
-    op.execute("create table quote_history_default partition of quote_history default")
-    op.execute(
-        """
-        do $$ declare month date; begin
-          for month in select generate_series(
-              date_trunc('month', now()), date_trunc('month', now()) + interval '2 months',
-              '1 month') loop
-            execute format('create table quote_history_%s partition of quote_history
-                            for values from (%L) to (%L)',
-                           to_char(month, 'YYYYMM'), month, month + interval '1 month');
-          end loop;
-        end $$
-        """
-    )
+    for table in PARTITIONED:
+        op.execute(PARTITION.format(table=table))
     op.execute(
         "create index ix_quote_history_asset_id_observed_at "
         "on quote_history (asset_id, observed_at)"
@@ -68,13 +78,5 @@ def downgrade() -> None:
         op.execute(f"drop view raw_{source}")
     op.execute("drop function raw_items(bytea)")
     op.execute("drop index ix_quote_history_asset_id_observed_at")
-    op.execute(
-        """
-        do $$ declare part regclass; begin
-          for part in select inhrelid::regclass from pg_inherits
-              where inhparent = 'quote_history'::regclass loop
-            execute format('drop table %s', part);
-          end loop;
-        end $$
-        """
-    )
+    for table in PARTITIONED:
+        op.execute(UNPARTITION.format(table=table))

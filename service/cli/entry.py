@@ -35,6 +35,7 @@ COMMANDS = {
     "demo": Lazy("service.cli.up:demo", "Start everything against a simulated market."),
     "down": Lazy("service.cli.up:down", "End what a start that was killed has left behind."),
     "run": Lazy("service.cli.runs:run", "Start runs of sources now."),
+    "backfill": Lazy("service.cli.backfill:backfill", "Fetch a source's past into the history."),
     "runs": Lazy("service.cli.runs:runs", "List the newest runs."),
     "sources": Lazy("service.cli.sources:sources", "List the sources, or try one on a file."),
     "keys": Lazy("service.cli.keys:keys", "Create, list and revoke API keys."),

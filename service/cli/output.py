@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 _WIDE = 300
@@ -36,11 +36,14 @@ def emit(value: Any) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> Table:
     """Return a plain table; numbers are right-aligned, missing values a dash."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     shown = [list(row) for row in rows]
     for index, column in enumerate(columns):
         numeric = any(isinstance(row[index], int) for row in shown)
-        made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        # Only the last column, which holds sentences, gives way on a narrow terminal.
+        is_last = index == len(columns) - 1
+        justify: JustifyMethod = "right" if numeric else "left"
+        made.add_column(column, justify=justify, overflow="fold", no_wrap=not is_last)
     for row in shown:
         made.add_row(*(_cell(value) for value in row))
     return made

@@ -43,7 +43,8 @@ def summary(rows: Sequence[RunRow]) -> str:
     if len(good) == len(rows):
         return f"All runs succeeded ({len(rows)} of {len(rows)})."
     others = ", ".join(f"{row.source} {row.status}" for row in rows if row.status != "success")
-    return f"{len(good)} of {len(rows)} runs succeeded; {others}."
+    more = "" if all(row.is_final for row in rows) else " `kasparro runs` shows how they end."
+    return f"{len(good)} of {len(rows)} runs succeeded; {others}.{more}"
 
 
 def _cells(row: RunRow) -> list[object]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from uuid import UUID
 
 from rich.console import Console
@@ -21,6 +22,8 @@ from tasks.core.settings import Settings, load_settings
 from tasks.pipeline.dependencies import Dependencies
 
 _API_START_S = 60.0
+# A vendor that is away is tried again for minutes; where to look must be told before.
+_SHOWN_S = 60.0
 _INTERRUPTED = 130
 # Only to check the other settings before a server is started.
 _TO_COME = {"DATABASE_URL": "postgresql://to-come/", "REDIS_URL": "redis://to-come/"}
@@ -41,8 +44,10 @@ def run_system(plan: Plan, *, once: bool) -> int:
         supervisor = Supervisor(plan.directory, say)
         with supervisor.running(), _forgotten_afterwards(plan):
             dependencies = _bring_up(plan, supervisor)
-            rows = _run_every_source(dependencies, supervisor, console)
-            console.print(run_views.summary(rows), style="bold", highlight=False)
+            patience_s = None if once else _SHOWN_S
+            wait = partial(supervisor.wait_until, at_most_s=patience_s)
+            rows = _run_every_source(dependencies, console, wait=wait)
+            console.print(run_views.summary(rows), style="bold", highlight=False, soft_wrap=True)
             if once:
                 code = 0 if all(row.status == "success" for row in rows) else NOT_ALL_WELL
             else:
@@ -106,11 +111,10 @@ def _start_programs(plan: Plan, supervisor: Supervisor, settings: Settings) -> D
 
 
 def _run_every_source(
-    dependencies: Dependencies, supervisor: Supervisor, console: Console
+    dependencies: Dependencies, console: Console, *, wait: Callable[[Callable[[], bool]], bool]
 ) -> list[RunRow]:
     started = triggering.start_runs(dependencies, dependencies.connectors)
-    run_ids = [item.run_id for item in started]
-    return watch(dependencies, run_ids, console, wait=supervisor.wait_until)
+    return watch(dependencies, [item.run_id for item in started], console, wait=wait)
 
 
 def watch(
@@ -126,7 +130,7 @@ def watch(
         dependencies: Of this process.
         run_ids: The runs.
         console: Where to show them.
-        wait: Calls a condition until it holds.
+        wait: Calls a condition until it holds, or gives up.
 
     Returns:
         Their last state.

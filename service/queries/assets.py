@@ -1,8 +1,9 @@
 """One asset: its row, what each source observes, and why the published price is what it is."""
 
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import Connection, Select, case, func, literal, select
 
 from service.queries import market
 from tasks.core.errors import NotFoundError
@@ -31,6 +32,7 @@ def one(connection: Connection, wire_id: str) -> dict[str, Any]:
 
 def observations(connection: Connection, asset_id: int) -> list[dict[str, Any]]:
     """Return what each source observes of an asset, and how it came to be linked."""
+    used = func.count().filter(QuoteRow.use == "used").over()
     statement = (
         select(
             QuoteRow.source,
@@ -48,6 +50,9 @@ def observations(connection: Connection, asset_id: int) -> list[dict[str, Any]]:
             ),
             QuoteRow.use,
             QuoteRow.use_reason,
+            case(
+                (QuoteRow.use == "used", func.round(literal(Decimal(1)) / used, 4)), else_=0
+            ).label("weight"),
             QuoteRow.run_id,
             QuoteRow.ingested_at,
             QuoteRow.updated_at,

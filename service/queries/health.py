@@ -7,14 +7,14 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from tasks.core.schedules import Schedule
-from tasks.domain.runs import FINAL
+from tasks.domain.runs import ASIDE, FINAL
 from tasks.store.tables import Checkpoint, Run
 
 _LATE_AFTER, _STALE_AFTER = 1.5, 3.0
 
 
 def last_runs(connection: Connection) -> dict[str, Any]:
-    """Return the newest ended run of each source."""
+    """Return the newest ended run of each source; replays and backfills say nothing of it."""
     statement = (
         select(
             Run.source,
@@ -24,7 +24,7 @@ def last_runs(connection: Connection) -> dict[str, Any]:
             Run.records_failed,
             Run.error_message,
         )
-        .where(Run.status.in_(FINAL))
+        .where(Run.status.in_(FINAL), Run.trigger.not_in(ASIDE))
         .ext(distinct_on(Run.source))
         .order_by(Run.source, Run.queued_at.desc(), Run.run_id)
     )

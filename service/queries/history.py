@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, cast, func, literal, select, text
+from sqlalchemy import ColumnElement, Connection, case, cast, func, literal, select, text
 from sqlalchemy.dialects.postgresql import INTERVAL, aggregate_order_by
 
 from service.queries.listing import Columns, Listing, Order
@@ -16,7 +16,10 @@ INTERVALS = {
     "1h": timedelta(hours=1),
     "1d": timedelta(days=1),
 }
+MOST_POINTS = 100_000
+"""Observations that one answer in intervals is made of at most: a year of five minutes."""
 _EPOCH = text("timestamptz 'epoch'")
+_ROW_ID = QuoteHistory.source + literal("/") + QuoteHistory.external_id
 
 
 def points(asset_id: int, filters: dict[str, Any]) -> Listing:
@@ -37,7 +40,7 @@ def points(asset_id: int, filters: dict[str, Any]) -> Listing:
     }
     order = Order(
         key=QuoteHistory.observed_at,
-        row_id=QuoteHistory.source + literal("/") + QuoteHistory.external_id,
+        row_id=_ROW_ID,
         nullable=False,
     )
     where = _where(asset_id, filters)
@@ -49,42 +52,82 @@ def candles(
 ) -> list[dict[str, Any]]:
     """Return the newest ``limit`` intervals that have a price, oldest first.
 
-    ``volume_24h_usd`` is the last one reported in the interval: sources report a rolling day.
+    ``volume_24h_usd`` is the last one reported in the interval: sources report a rolling day. At
+    most :data:`MOST_POINTS` observations are read, the newest; an interval that they may not fill
+    is left out.
     """
+    point = _newest(asset_id, filters)
     width = cast(literal(INTERVALS[interval]), INTERVAL)
-    start = func.date_bin(width, QuoteHistory.observed_at, _EPOCH).label("start")
-    price, at = QuoteHistory.price_usd, QuoteHistory.observed_at
+    start = func.date_bin(width, point.observed_at, _EPOCH).label("start")
     statement = (
         select(
             start,
-            _first(price, at).label("open"),
-            func.max(price).label("high"),
-            func.min(price).label("low"),
-            _first(price, at.desc()).label("close"),
-            _first(QuoteHistory.volume_24h_usd, at.desc()).label("volume_24h_usd"),
+            _first(point.price_usd, point.observed_at, point.row_id).label("open"),
+            func.max(point.price_usd).label("high"),
+            func.min(point.price_usd).label("low"),
+            _first(point.price_usd, point.observed_at.desc(), point.row_id.desc()).label("close"),
+            _first(
+                point.volume_24h_usd,
+                case((point.volume_24h_usd.is_(None), 1), else_=0),
+                point.observed_at.desc(),
+                point.row_id.desc(),
+            ).label("volume_24h_usd"),
             func.count().label("points"),
-            func.bool_or(QuoteHistory.backfilled).label("backfilled"),
+            func.bool_or(point.backfilled).label("backfilled"),
+            func.sum(func.count()).over().label("read"),
         )
-        .where(*_where(asset_id, filters), price.is_not(None))
         .group_by(start)
         .order_by(start.desc())
-        .limit(limit)
+        .limit(limit + 1)
     )
     rows = [dict(row._mapping) for row in connection.execute(statement)]  # noqa: SLF001
-    return rows[::-1]
+    may_be_cut = bool(rows) and rows[0]["read"] >= MOST_POINTS
+    if may_be_cut and len(rows) <= limit:
+        rows.pop()
+    return [_without(row, "read") for row in rows[:limit]][::-1]
 
 
-def gaps(moments: Sequence[datetime], longest: timedelta) -> list[dict[str, datetime]]:
-    """Return the spans between neighbouring moments that are longer than ``longest``."""
+def _newest(asset_id: int, filters: dict[str, Any]) -> Any:
+    """Return the columns of the newest priced observations, so many as may be read."""
+    return (
+        select(
+            QuoteHistory.observed_at,
+            _ROW_ID.label("row_id"),
+            QuoteHistory.price_usd,
+            QuoteHistory.volume_24h_usd,
+            QuoteHistory.backfilled,
+        )
+        .where(*_where(asset_id, filters), QuoteHistory.price_usd.is_not(None))
+        .order_by(QuoteHistory.observed_at.desc())
+        .limit(MOST_POINTS)
+        .subquery("point")
+        .c
+    )
+
+
+def _without(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}
+
+
+def gaps(
+    moments: Sequence[datetime], longest: timedelta, *, covers: timedelta = timedelta()
+) -> list[dict[str, datetime]]:
+    """Return the spans between neighbouring moments that are longer than ``longest``.
+
+    Args:
+        moments: Ascending.
+        longest: No gap yet.
+        covers: For how long after its moment a point stands: the width of an interval.
+    """
     return [
-        {"start": before, "end": after}
+        {"start": before + covers, "end": after}
         for before, after in pairwise(moments)
         if after - before > longest
     ]
 
 
-def _first(column: Any, order: Any) -> ColumnElement[Any]:
-    return func.array_agg(aggregate_order_by(column, order))[1]
+def _first(column: Any, *order: Any) -> ColumnElement[Any]:
+    return func.array_agg(aggregate_order_by(column, *order))[1]
 
 
 def _where(asset_id: int, filters: dict[str, Any]) -> list[ColumnElement[bool]]:

@@ -91,6 +91,8 @@ class Listing:
         source: What is selected from.
         scope: What makes a row one of this list at all.
         where: What the caller asks of it beside.
+        counts_exactly: Whether the total is never estimated unless asked to be; for lists that
+            must not change.
     """
 
     columns: Columns
@@ -98,6 +100,7 @@ class Listing:
     order: Order
     scope: Sequence[ColumnElement[bool]] = field(default=())
     where: Sequence[ColumnElement[bool]] = field(default=())
+    counts_exactly: bool = False
 
     def only(self, names: Sequence[str]) -> "Listing":
         """Return the list with these columns, in the list's own order."""
@@ -179,7 +182,8 @@ class Listing:
             return None
         if how == "estimated":
             return self.estimate(connection)
-        return self.count(connection) if how == "exact" else self.count_quickly(connection)
+        is_exact = how == "exact" or self.counts_exactly
+        return self.count(connection) if is_exact else self.count_quickly(connection)
 
     def count_quickly(self, connection: Connection) -> int:
         """Count up to :data:`COUNT_UP_TO` rows, and beyond that ask the planner."""

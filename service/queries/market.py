@@ -1,5 +1,7 @@
 """The market table: the published assets, or one source's own observations in the same shape."""
 
+from dataclasses import replace
+from datetime import datetime
 from operator import ge, le
 from typing import Any
 
@@ -7,6 +9,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
+    FromClause,
     Integer,
     Numeric,
     Text,
@@ -17,12 +20,13 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    select,
     tuple_,
 )
 from sqlalchemy.orm import aliased
 
 from service.queries.listing import Columns, Listing, Order
-from tasks.store.tables import Asset, News, QuoteRow
+from tasks.store.tables import Asset, AssetHistory, News, QuoteRow
 
 
 def assets(filters: dict[str, Any], sort: str | None) -> Listing:
@@ -33,13 +37,50 @@ def assets(filters: dict[str, Any], sort: str | None) -> Listing:
             ``end_date``; others are ignored.
         sort: A column, ``-`` before it for descending; None for rank, for a symbol its owner first.
     """
-    columns = {name: getattr(Asset, name) for name in _VALUES}
-    where = _identity(filters) + _ranges(filters, columns["price_usd"], Asset.updated_at)
+    return _published(Asset, Asset.__table__, filters, sort)
+
+
+def assets_as_of(
+    moment: datetime, baseline: datetime, filters: dict[str, Any], sort: str | None
+) -> Listing:
+    """Return the list of assets as it stood at a moment; the same for ever.
+
+    Args:
+        moment: A time that has settled; see :func:`tasks.store.publication.settle`.
+        baseline: The last one before it.
+        filters: As :func:`assets`.
+        sort: As :func:`assets`.
+    """
+    row = AssetHistory
+    between = (row.valid_from >= baseline, row.valid_from <= moment)
+    newest = (
+        select(row.asset_id, func.max(row.valid_from).label("valid_from"))
+        .where(*between)
+        .group_by(row.asset_id)
+        .subquery()
+    )
+    stood = (
+        select(*(column for column in row.__table__.columns))
+        .join(
+            newest, and_(row.asset_id == newest.c.asset_id, row.valid_from == newest.c.valid_from)
+        )
+        .where(*between, ~row.is_closed)
+        .subquery("stood")
+    )
+    listing = _published(stood.c, stood, filters, sort)
+    return replace(listing, order=replace(listing.order, moving=False), counts_exactly=True)
+
+
+def _published(of: Any, source: FromClause, filters: dict[str, Any], sort: str | None) -> Listing:
+    """Return the list of published assets; ``of`` has the columns that ``source`` selects from."""
+    values = {name: getattr(of, name) for name in _VALUES}
+    columns = _row(of, values, of.coin_id, of.ticker, of.name)
+    columns |= {name: getattr(of, name) for name in _PROVENANCE}
     return Listing(
-        columns=_row(columns, Asset.coin_id, Asset.ticker, Asset.name) | _published(),
-        source=Asset.__table__,
-        order=_order(columns | {"updated_at": Asset.updated_at}, sort, filters),
-        where=where,
+        columns=columns,
+        source=source,
+        order=_order(of, values | {"updated_at": of.updated_at}, sort, filters),
+        where=_identity(of, filters) + _ranges(filters, of.price_usd, of.updated_at),
     )
 
 
@@ -54,43 +95,41 @@ def observations(source: str, filters: dict[str, Any], sort: str | None) -> List
         > tuple_(QuoteRow.observed_at, QuoteRow.external_id),
     )
     joined = QuoteRow.__table__.join(Asset.__table__, Asset.asset_id == QuoteRow.asset_id)
-    where = _identity(filters) + _ranges(filters, columns["price_usd"], QuoteRow.updated_at)
+    where = _identity(Asset, filters) + _ranges(filters, columns["price_usd"], QuoteRow.updated_at)
     return Listing(
-        columns=_row(columns, QuoteRow.external_id, QuoteRow.symbol, QuoteRow.name) | _observed(),
+        columns=_row(Asset, columns, QuoteRow.external_id, QuoteRow.symbol, QuoteRow.name)
+        | _observed(),
         source=joined,
-        order=_order(columns | {"updated_at": QuoteRow.updated_at}, sort, filters),
+        order=_order(Asset, columns | {"updated_at": QuoteRow.updated_at}, sort, filters),
         scope=[QuoteRow.source == source, is_latest],
         where=where,
     )
 
 
 _VALUES = ("rank", "price_usd", "market_cap_usd", "volume_24h_usd", "percent_change_24h")
+_PROVENANCE = (
+    "source",
+    "sources",
+    "sources_used",
+    "price_spread_pct",
+    "confidence",
+    "observed_at",
+    "created_at",
+    "ingested_at",
+    "updated_at",
+)
 
 
-def _row(values: dict[str, Any], coin_id: Any, symbol: Any, name: Any) -> Columns:
+def _row(of: Any, values: dict[str, Any], coin_id: Any, symbol: Any, name: Any) -> Columns:
     return {
-        "id": Asset.wire_id,
-        "asset_id": Asset.asset_id,
+        "id": of.wire_id,
+        "asset_id": of.asset_id,
         "coin_id": coin_id,
-        "ticker": Asset.ticker,
+        "ticker": of.ticker,
         "symbol": symbol,
         "name": name,
         **values,
         "price_change_24h_percent": values["percent_change_24h"],
-    }
-
-
-def _published() -> Columns:
-    return {
-        "source": Asset.source,
-        "sources": Asset.sources,
-        "sources_used": Asset.sources_used,
-        "price_spread_pct": Asset.price_spread_pct,
-        "confidence": Asset.confidence,
-        "observed_at": Asset.observed_at,
-        "created_at": Asset.created_at,
-        "ingested_at": Asset.ingested_at,
-        "updated_at": Asset.updated_at,
     }
 
 
@@ -109,15 +148,15 @@ def _observed() -> Columns:
     }
 
 
-def _identity(filters: dict[str, Any]) -> list[ColumnElement[bool]]:
+def _identity(of: Any, filters: dict[str, Any]) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if "ticker" in filters:
         ticker = filters["ticker"].upper()
-        found.append(and_(Asset.ticker == ticker, Asset.wire_id == Asset.ticker))
+        found.append(and_(of.ticker == ticker, of.wire_id == of.ticker))
     if "symbol" in filters:
-        found.append(Asset.ticker == filters["symbol"].upper())
+        found.append(of.ticker == filters["symbol"].upper())
     if "name" in filters:
-        found.append(Asset.name.icontains(filters["name"], autoescape=True))
+        found.append(of.name.icontains(filters["name"], autoescape=True))
     return found
 
 
@@ -131,14 +170,14 @@ def _ranges(filters: dict[str, Any], price: Any, updated_at: Any) -> list[Column
     return [holds(column, filters[name]) for name, column, holds in bounds if name in filters]
 
 
-def _order(keys: dict[str, Any], sort: str | None, filters: dict[str, Any]) -> Order:
+def _order(of: Any, keys: dict[str, Any], sort: str | None, filters: dict[str, Any]) -> Order:
     name = (sort or "rank").removeprefix("-")
-    key: Any = Asset.ticker if name == "ticker" else keys[name]
+    key: Any = of.ticker if name == "ticker" else keys[name]
     if sort is None and "symbol" in filters:  # ranks begin at 1, so 0 puts the owner first
-        key = case((Asset.wire_id == Asset.ticker, 0), else_=key)
+        key = case((of.wire_id == of.ticker, 0), else_=key)
     return Order(
         key=key,
-        row_id=Asset.asset_id,
+        row_id=of.asset_id,
         descending=(sort or "").startswith("-"),
         nullable=name not in {"ticker", "updated_at"},
         moving=name != "ticker",

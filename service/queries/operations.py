@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from service.queries.listing import Columns, Listing, Order
-from tasks.domain.runs import ACTIVE
+from tasks.domain.runs import ACTIVE, BACKFILL
 from tasks.store.tables import Checkpoint, RejectionRow, Run
 
 _FILTERS = ("source", "run_id", "rule", "field", "state")
@@ -25,8 +25,10 @@ def checkpoints(connection: Connection) -> dict[str, Any]:
 
 
 def active_runs(connection: Connection) -> dict[str, Any]:
-    """Return the id of each source's active run."""
-    statement = select(Run.source, Run.run_id).where(Run.status.in_(ACTIVE))
+    """Return the id of each source's active run; a backfill goes on beside it."""
+    statement = select(Run.source, Run.run_id).where(
+        Run.status.in_(ACTIVE), Run.trigger != BACKFILL
+    )
     return dict(connection.execute(statement).all())
 
 

@@ -1,6 +1,7 @@
 """Which version of the data this is: raised by every transaction that changes a topic."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -24,3 +25,9 @@ def current(connection: Connection, topics: Collection[str]) -> str:
 def maintained_rows(connection: Connection, topic: str) -> int | None:
     """Return the topic's row count as the loads keep it; None if none has yet."""
     return connection.scalar(select(DataVersion.rows).where(DataVersion.topic == topic))
+
+
+def now(connection: Connection) -> datetime:
+    """Return the database's time, by which all that is stored is dated."""
+    moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return moment

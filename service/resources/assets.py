@@ -9,7 +9,9 @@ from flask import Response, request
 from flask.views import MethodView
 
 from service import formats, pagination, rest
+from service.pagination import PageRequest
 from service.queries import assets, history
+from service.queries.listing import Listing
 from service.schemas.assets import AssetDetail, Explanation, History, HistoryQuery
 from tasks.core.errors import InvalidInputError
 
@@ -54,13 +56,14 @@ class Explained(MethodView):
         return {
             **row,
             "summary": "; ".join([f"{summary}: {', '.join(used) or 'none'}", *passed_over]) + ".",
-            "inputs": [{**item, "link": _link(item)} for item in found],
+            "inputs": [_input(item) for item in found],
             **rest.about_request(),
         }
 
 
-def _link(item: dict[str, Any]) -> dict[str, Any]:
-    return {k.removeprefix(_LINK): v for k, v in item.items() if k.startswith(_LINK)}
+def _input(item: dict[str, Any]) -> dict[str, Any]:
+    link = {k.removeprefix(_LINK): v for k, v in item.items() if k.startswith(_LINK)}
+    return {**item, "status": item["use"], "rule": item["use_reason"], "link": link}
 
 
 @blueprint.route("/data/<path:asset_id>/history")
@@ -75,8 +78,10 @@ class PriceHistory(MethodView):
     def get(self, query: dict[str, Any], asset_id: str) -> Any:
         """List prices, oldest first: observations, or open, high, low and close by interval.
 
-        Intervals are given newest `limit` first and then put in order. A gap is an interval
-        without a price, or twice the schedule's period without an observation.
+        Of intervals the newest `limit` that have a price are given. A gap is a span without a
+        price between two of them, or more than twice the schedule's period without a new
+        observation; `start` and `end` count as points. Figures that did not change are confirmed
+        and not observed anew.
         """
         with rest.reading() as connection:
             row = assets.one(connection, asset_id)
@@ -88,13 +93,7 @@ class PriceHistory(MethodView):
             return _candles(row["asset_id"], query, filters, about)
         if form != "json":
             return rest.export_list(form, listing, query, "history")
-        bound_to = pagination.fingerprint(f"history {row['asset_id']}", filters)
-        page, facts = rest.read_page(listing, query["paging"], bound_to)
-        points = [msgspec.json.decode(body, type=_Point) for body in page.bodies]
-        moments = [point.observed_at for point in points]
-        return _answer(
-            about, [_fields(p) for p in points], history.gaps(moments, _longest()), facts
-        )
+        return _points(listing, query["paging"], filters, about)
 
 
 class _Point(msgspec.Struct):
@@ -111,12 +110,30 @@ def _fields(point: _Point) -> dict[str, Any]:
     return msgspec.structs.asdict(point)
 
 
-def _longest() -> timedelta:
-    """Return twice the longest period of a schedule."""
+def _points(
+    listing: Listing, paging: PageRequest, filters: dict[str, Any], about: dict[str, Any]
+) -> dict[str, Any]:
+    bound_to = pagination.fingerprint(f"history {about['id']}", filters)
+    page, facts = rest.read_page(listing, paging, bound_to)
+    points = [msgspec.json.decode(body, type=_Point) for body in page.bodies]
+    moments = [point.observed_at for point in points]
+    if paging.cursor:  # the gap to the last point of the page before belongs to this one
+        position = pagination.decode_cursor(paging.cursor, bound_to)
+        moments.insert(0, datetime.fromisoformat(position.key or ""))
+    elif not paging.offset and "start" in filters:
+        moments.insert(0, filters["start"])
+    if page.last is None and "end" in filters:
+        moments.append(filters["end"])
+    gaps = history.gaps(moments, _longest(filters.get("source")))
+    return _answer(about, [_fields(point) for point in points], gaps, facts)
+
+
+def _longest(source: str | None) -> timedelta:
+    """Return twice the period of a source's schedule, or the longest of all."""
     dependencies = rest.dependencies()
-    now = dependencies.clock.now()
-    schedules = [source.schedule for source in dependencies.settings.sources.values()]
-    periods = [each.following(now) - each.previous(now) for each in schedules]
+    now, sources = dependencies.clock.now(), dependencies.settings.sources
+    asked = [sources[source]] if source in sources else list(sources.values())
+    periods = [each.schedule.following(now) - each.schedule.previous(now) for each in asked]
     return _RAW_GAP_PERIODS * max(periods)
 
 
@@ -132,8 +149,13 @@ def _candles(
     if form != "json":
         return _candles_as_file(form, found)
     facts = pagination.facts(paging, returned=len(found), total=len(found), next_cursor=None)
+    width = history.INTERVALS[interval]
     starts = [candle["start"] for candle in found]
-    return _answer(about, found, history.gaps(starts, history.INTERVALS[interval]), facts)
+    if "start" in filters and len(found) < paging.limit:
+        starts.insert(0, filters["start"] - width)
+    if "end" in filters:
+        starts.append(filters["end"])
+    return _answer(about, found, history.gaps(starts, width, covers=width), facts)
 
 
 def _candles_as_file(form: str, found: list[dict[str, Any]]) -> Response:

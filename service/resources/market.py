@@ -1,15 +1,17 @@
 """``/data``: the unified market table."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response
 from flask.views import MethodView
 
 from service import rest
-from service.queries import market
+from service.queries import market, versions
 from service.queries.listing import Listing
 from service.schemas.market import MarketPage, MarketQuery, split
 from tasks.core.errors import InvalidInputError
+from tasks.store import publication
 
 blueprint = rest.Blueprint("market", __name__, description="One price per asset.")
 _FILTERS = (
@@ -39,7 +41,8 @@ class Market(MethodView):
 
         Without `source` a row carries the consensus of all sources; with it, that source's own
         latest observation. Walk long lists by `cursor`, not by `page`: rows that change meanwhile
-        are then neither missed nor given twice.
+        are then neither missed nor given twice. With `as_of` the table is as it stood then, and
+        asking again later gives the same.
         """
         filters = {name: query[name] for name in _FILTERS if name in query}
         listing = _listing(filters, query.get("sort"))
@@ -50,6 +53,8 @@ class Market(MethodView):
 
 def _listing(filters: dict[str, Any], sort: str | None) -> Listing:
     source = filters.get("source")
+    if "as_of" in filters:
+        return _as_of(filters["as_of"], filters, sort)
     if source is None:
         return market.assets(filters, sort)
     if source not in rest.dependencies().settings.sources:
@@ -60,3 +65,19 @@ def _listing(filters: dict[str, Any], sort: str | None) -> Listing:
     if source == "rss":
         return market.news_as_rows(filters)
     return market.observations(source, filters, sort)
+
+
+def _as_of(moment: datetime, filters: dict[str, Any], sort: str | None) -> Listing:
+    """Return the table as it stood at a moment that has passed."""
+    kept = timedelta(days=rest.dependencies().settings.retention_history_days)
+    with rest.reading() as connection:
+        now = versions.now(connection)
+        if moment >= now:
+            raise InvalidInputError("Lies in the future.", field="as_of")
+        if moment < now - kept:
+            raise InvalidInputError(
+                f"The table is kept for {kept.days} days (RETENTION_HISTORY_DAYS).", field="as_of"
+            )
+        publication.settle(connection, moment)
+        baseline = publication.baseline(connection, moment)
+    return market.assets_as_of(moment, baseline or moment, filters, sort)

@@ -55,6 +55,13 @@ class Link(Answer):
 class Input(Observation):
     """One input of a published price."""
 
+    status = fields.String(metadata={"description": "Another name of `use`."})
+    rule = fields.String(
+        allow_none=True, metadata={"description": "Why it has this status; as `use_reason`."}
+    )
+    weight = Exact(
+        metadata={"description": "Its share of the vote on the price: equal for all that are used."}
+    )
     link = fields.Nested(Link)
 
 

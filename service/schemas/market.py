@@ -120,7 +120,9 @@ class MarketQuery(Paged):
         data_key="fields",
         metadata={"description": "Names of members, with commas.", "example": "id,price_usd"},
     )
-    as_of = Moment(metadata={"description": "The table as it stood at this time."})
+    as_of = Moment(
+        metadata={"description": "The table as it stood at this time, the same whenever asked."}
+    )
     format = format_field()
 
     @pre_load
@@ -130,9 +132,9 @@ class MarketQuery(Paged):
         return data
 
     @validates_schema
-    def _not_yet(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        if "as_of" in data:
-            raise ValidationError("Past states of the table are not kept yet.", "as_of")
+    def _kept_ones(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if "as_of" in data and "source" in data:
+            raise ValidationError("Only the published table is kept; leave source out.", "as_of")
 
     @validates_schema
     def _known_columns(self, data: dict[str, Any], **_kwargs: Any) -> None:

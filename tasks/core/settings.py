@@ -352,10 +352,8 @@ def _database_url(url: str, problems: list[str]) -> str:
 def _redis_url(url: str, problems: list[str]) -> str:
     if not url:
         problems.append("REDIS_URL: not set; for example redis://host:6379/0")
-    elif urlsplit(url).scheme not in {"redis", "rediss", "sentinel"}:
-        problems.append(
-            "REDIS_URL: only redis://, rediss:// and sentinel:// addresses are understood"
-        )
+    elif urlsplit(url).scheme not in {"redis", "rediss"}:
+        problems.append("REDIS_URL: only redis:// and rediss:// addresses are understood")
     return url
 
 

@@ -6,15 +6,13 @@ warning.
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from rapidfuzz import fuzz
-
+from tasks.domain import renames
+from tasks.domain.renames import Match
 from tasks.domain.shapes import Field, Measured, Seen, Shape, decode, measure, parent, rename
 
-SIMILARITY_PCT = 70.0
 MISSING_WARNING = 0.5
 EXTRA_WARNING = 0.3
 NULL_RATE_RISE = 0.5
@@ -22,23 +20,7 @@ NULL_RATE_RISE = 0.5
 to 0.4: the first page of a market list has hardly a null, its last one many."""
 MIN_ITEMS_FOR_RATES = 20
 """A share of fewer items than these says nothing."""
-_AMBIGUOUS_PCT = 5.0
 _SHOWN_PARTS = 5
-_DIGITS = re.compile(r"\d+")
-_SEPARATORS = re.compile(r"[^a-z0-9]+")
-
-
-class Match(NamedTuple):
-    """A field that goes by another name now; both are paths."""
-
-    expected: str
-    found: str
-    similarity_pct: float
-
-    @property
-    def ends(self) -> frozenset[str]:
-        """Return both names."""
-        return frozenset((self.expected, self.found))
 
 
 class Deviation(NamedTuple):
@@ -124,7 +106,7 @@ def examine(payloads: Iterable[bytes], accepted: Shape) -> Finding | None:
         return None
     measured, matches = measure(rows, accepted.nests), list[Match]()
     # A renamed object is looked into once its name is known, and may hold renamed fields.
-    while found := _matches(measured, accepted):
+    while found := renames.find(measured, accepted):
         matches += found
         for row in rows:
             for match in found:
@@ -238,69 +220,3 @@ def _overlay(found: Finding, measured: Measured, accepted: Shape) -> Shape:
         fields[match.expected] = Field(known.types, required=False, null_rate=known.null_rate)
         fields[match.found] = Field(known.types, required=False, null_rate=known.null_rate)
     return Shape(fields=fields)
-
-
-def _matches(measured: Measured, accepted: Shape) -> list[Match]:
-    """Pair the fields that are gone with the new ones, the most alike first."""
-    new = [path for path in measured.fields if path not in accepted.fields]
-    if not new:
-        return []
-    gone = [
-        path
-        for path in accepted.fields
-        if measured.fields.get(path, Seen()).present < measured.holders(path)
-    ]
-    alike = sorted(
-        (
-            Match(path, name, round(similarity, 1))
-            for path in gone
-            for name in new
-            if _may_be(measured, accepted.fields[path], path, name)
-            and (similarity := similarity_pct(path, name)) >= _least_pct(accepted, path)
-        ),
-        key=lambda match: (-match.similarity_pct, match.expected, match.found),
-    )
-    return _unambiguous(alike)
-
-
-def _least_pct(accepted: Shape, path: str) -> float:
-    """A field that may be absent, or a key among data, is renamed in case and separators only."""
-    is_certain = accepted.fields[path].required and parent(path) not in accepted.open
-    return SIMILARITY_PCT if is_certain else 100.0
-
-
-def _unambiguous(alike: Sequence[Match]) -> list[Match]:
-    """Take the best pairs; of two names as good for one field, neither: one would be wrong."""
-    taken: list[Match] = []
-    used: set[str] = set()
-    for match in alike:
-        floor = match.similarity_pct - _AMBIGUOUS_PCT
-        left = [other for other in alike if not used & other.ends and other.similarity_pct > floor]
-        rivals = [other for other in left if len(other.ends & match.ends) == 1]
-        if not rivals and not used & match.ends:
-            taken.append(match)
-            used |= match.ends
-    return taken
-
-
-def _may_be(measured: Measured, field: Field, path: str, name: str) -> bool:
-    """Two names of one field stand in the same object, never together, and hold the same types.
-
-    Nor do they differ in a number: what changed in 24 hours is not what changed in 7 days.
-    """
-    if parent(path) != parent(name) or _DIGITS.findall(path) != _DIGITS.findall(name):
-        return False
-    last, found = path.rpartition(".")[2], name.rpartition(".")[2]
-    if any({last, found} <= keys for keys in measured.together.get(parent(path), ())):
-        return False
-    types = measured.fields[name].types
-    return not types or not field.types or bool(types & set(field.types))
-
-
-def similarity_pct(one: str, other: str) -> float:
-    """Return how alike two names are, 0 to 100; case and separators do not count."""
-    return fuzz.ratio(_bare(one), _bare(other))
-
-
-def _bare(path: str) -> str:
-    return _SEPARATORS.sub("", path.rpartition(".")[2].lower())

@@ -52,6 +52,11 @@ FINAL = frozenset(RunStatus) - ACTIVE
 UNFINISHED = frozenset({RunStatus.FAILED, RunStatus.CRASHED, RunStatus.CANCELLED})
 """Final, but with work that the next run takes up."""
 
+BACKFILL = "backfill"
+"""The trigger of a run over a source's past; it goes on beside the source's live run."""
+ASIDE = frozenset({"replay", BACKFILL})
+"""Triggers of runs that are not on the way of the checkpoint and no measure of others."""
+
 COMPLETED = frozenset({RunStatus.SUCCESS, RunStatus.PARTIAL})
 """Final, with the last page loaded."""
 

@@ -2,7 +2,7 @@
 
 from tasks.pipeline import trust
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import ageing, consensus, versions
+from tasks.store import ageing, consensus, publication, versions
 
 _AT_ONCE = 2_000
 
@@ -21,6 +21,7 @@ def age(dependencies: Dependencies) -> int:
         for start in range(0, len(aged), _AT_ONCE):
             part = aged[start : start + _AT_ONCE]
             consensus.refresh(session, asset_ids=part, policies=trusted)
+        publication.append(session, aged)
         if aged:
             versions.bump(session, "data")
     return len(aged)

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -16,9 +16,10 @@ from tasks.core.clock import Clock
 from tasks.core.errors import NotFoundError, UnavailableError
 from tasks.core.settings import Settings
 from tasks.core.tally import Tally
-from tasks.domain.runs import Stage
-from tasks.sources.base import Connector, HttpClient
+from tasks.domain.runs import BACKFILL, Stage
+from tasks.sources.base import Connector, HistoryConnector, HttpClient
 from tasks.store.session import SessionFactory
+from tasks.store.tables import Run
 
 
 class Publisher(Protocol):
@@ -42,6 +43,7 @@ class Dependencies:
     Attributes:
         http_client: Gives the client of a source: its time-outs, budget and circuit.
         tally: What was counted outside of a transaction.
+        histories: The connectors of the sources that give their past.
     """
 
     settings: Settings
@@ -54,6 +56,7 @@ class Dependencies:
     clock: Clock
     chance: random.Random
     tally: Tally
+    histories: Mapping[str, HistoryConnector] = field(default_factory=dict)
 
     def connector(self, source: str) -> Connector:
         """Return the connector of an enabled source.
@@ -66,6 +69,24 @@ class Dependencies:
         except KeyError:
             known = ", ".join(self.connectors)
             raise NotFoundError(f"There is no source {source!r}; enabled are {known}.") from None
+
+    def history(self, source: str) -> HistoryConnector:
+        """Return the connector of an enabled source's past.
+
+        Raises:
+            NotFoundError: If there is no such source, or it does not give its past.
+        """
+        self.connector(source)
+        if source not in self.histories:
+            known = ", ".join(self.histories) or "none"
+            raise NotFoundError(
+                f"The source {source!r} does not give its past; of {known} it can be had."
+            )
+        return self.histories[source]
+
+    def connector_of(self, run: Run) -> Connector:
+        """Return the connector that a run works with: of a backfill, the one of the past."""
+        return self.history(run.source) if run.trigger == BACKFILL else self.connector(run.source)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

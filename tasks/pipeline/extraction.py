@@ -33,9 +33,10 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
         http=dependencies.http_client(run.source),
         clock=dependencies.clock,
         checkpoint={} if run.options.get("full_refresh") else run.checkpoint_before or {},
+        options=run.options,
     )
     failpoints.reach(failpoints.BEFORE_FETCH)
-    fetched = dependencies.connector(run.source).fetch(context, claim.cursor)
+    fetched = dependencies.connector_of(run).fetch(context, claim.cursor)
     failpoints.reach(failpoints.AFTER_FETCH)
     with dependencies.transaction() as session:
         ready = _store(session, run, claim, fetched)

@@ -15,6 +15,7 @@ from tasks.core.logging import get_logger
 from tasks.domain import anomalies as rules
 from tasks.domain.anomalies import Facts, Judgement
 from tasks.domain.baselines import Point
+from tasks.domain.runs import ASIDE
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import anomalies, checkpoints, database, judgements
 from tasks.store.anomalies import PastRun
@@ -50,7 +51,7 @@ def judge_due(dependencies: Dependencies) -> int:
 
 
 def _judge(dependencies: Dependencies, session: Session, run: Run) -> None:
-    is_whole = run.resumed_run_id is None and run.trigger != "replay"
+    is_whole = run.resumed_run_id is None and run.trigger not in ASIDE
     if not is_whole or run.options.get("dry_run") or run.source not in dependencies.connectors:
         judgements.note(session, run.run_id, None)
         return

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tasks.core import failpoints
 from tasks.core.errors import ConflictError, InvalidInputError, KasparroError, UnavailableError
 from tasks.core.logging import get_logger
-from tasks.domain.runs import RunStatus
+from tasks.domain.runs import ASIDE, BACKFILL, RunStatus
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import (
     checkpoints,
@@ -46,8 +46,9 @@ def queue_run(
         dependencies: Of this process.
         session: Of the caller's transaction.
         source: Name of an enabled source.
-        trigger: ``schedule`` | ``api`` | ``cli`` | ``backfill``; for the others see
-            :mod:`tasks.pipeline.retrying` and :mod:`tasks.pipeline.replaying`.
+        trigger: ``schedule`` | ``api`` | ``cli``; for the others see
+            :mod:`tasks.pipeline.retrying`, :mod:`tasks.pipeline.replaying` and
+            :mod:`tasks.pipeline.backfilling`.
         options: ``full_refresh``, ``dry_run``, ``reason``, ``failure`` (see
             :func:`tasks.core.failpoints.parse_override`).
         values: ``slot``, ``parent_run_id``, ``request_id``.
@@ -80,7 +81,7 @@ def insert_run(dependencies: Dependencies, session: Session, source: str, **valu
     values |= {"checkpoint_before": checkpoints.get(session, source)}
     run = runs.add(session, source, values)
     if run is None:
-        raise _refusal(session, source)
+        raise _refusal(session, source, backfill=values["trigger"] == BACKFILL)
     events.add(session, run.run_id, "run_queued", detail={"trigger": run.trigger})
     versions.bump(session, "runs", added_rows=1)
     return run
@@ -106,8 +107,8 @@ def _check_failure(dependencies: Dependencies, wanted: Mapping[str, Any] | None)
         failpoints.parse_override(wanted)
 
 
-def _refusal(session: Session, source: str) -> ConflictError:
-    active = runs.active(session, source)
+def _refusal(session: Session, source: str, *, backfill: bool) -> ConflictError:
+    active = runs.active(session, source, backfill=backfill)
     if active is None:
         return ConflictError(f"The source {source!r} has had its run of this slot.")
     return ConflictError(
@@ -175,7 +176,7 @@ def end(
         return False
     session.refresh(run)
     staging.discard(session, run.run_id)
-    if run.trigger != "replay":  # which asks nothing of the source
+    if run.trigger not in ASIDE:  # of which neither says how the source is
         checkpoints.note_attempt(session, run.source, status)
     events.add(session, run.run_id, f"run_{status}", detail={"message": run.error_message})
     totals.add(session, "etl_runs_total", source=run.source, status=status)

@@ -8,16 +8,19 @@ from sqlalchemy.orm import Session
 from tasks.core import failpoints
 from tasks.domain.retries import Again
 from tasks.domain.runs import PageState, Stage, completed_status
-from tasks.pipeline import lifecycle, trust
+from tasks.pipeline import lifecycle, mentioning, trust
 from tasks.pipeline.attempts import Message, attempt, note_finished
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import (
+    backfills,
     checkpoints,
     consensus,
     database,
     linking,
+    links,
     news,
     pages,
+    publication,
     quotes,
     runs,
     staging,
@@ -37,7 +40,7 @@ def load(dependencies: Dependencies, run_id: UUID, batch: int) -> Again | None:
 
 
 def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Message]:
-    kind = dependencies.connector(run.source).spec.kind
+    kind = dependencies.connector_of(run).spec.kind
     with dependencies.transaction() as session:
         rows = pages.hold(session, claim)
         failpoints.reach(failpoints.BEFORE_LOAD)
@@ -68,7 +71,10 @@ def load_staged(
         run: The run.
         numbers: Pages in staging.
     """
-    if dependencies.connector(run.source).spec.kind == "news":
+    kind = dependencies.connector_of(run).spec.kind
+    if kind == "history":
+        _load_history(session, run, numbers)
+    elif kind == "news":
         _load_news(session, run, numbers)
     else:
         _load_quotes(dependencies, session, run, numbers)
@@ -91,12 +97,21 @@ def _load_quotes(
     touched = sorted({*observed, *linked.changed_assets})
     if touched:
         consensus.refresh(session, asset_ids=touched, policies=trusted)
-        versions.bump(session, "data", added_rows=linked.founded - linked.closed)
+        publication.append(session, touched, closed=linked.closed_assets)
+        added = linked.founded - len(linked.closed_assets)
+        versions.bump(session, "data", added_rows=added)
+
+
+def _load_history(session: Session, run: Run, numbers: Sequence[int]) -> None:
+    links.lock_shared(session)  # so that no item moves to another asset meanwhile
+    if backfills.append(session, run.source, run.run_id, numbers):
+        versions.bump(session, "data")
 
 
 def _load_news(session: Session, run: Run, numbers: Sequence[int]) -> None:
-    added = news.upsert(session, run.source, run.run_id, numbers)
-    versions.bump(session, "news", added_rows=added)
+    upserted = news.upsert(session, run.source, run.run_id, numbers)
+    mentioning.link(session, upserted.news_ids)
+    versions.bump(session, "news", added_rows=upserted.added)
 
 
 def _complete(session: Session, run: Run, last: RunPage) -> None:

@@ -17,6 +17,7 @@ from tasks.pipeline.watching import StoredPage, Watch
 from tasks.sources.base import Connector
 from tasks.store.rejections import Quarantined
 from tasks.store.staging import Staged
+from tasks.store.tables import Run
 
 
 class Fresh(NamedTuple):
@@ -111,6 +112,11 @@ def of(dependencies: Dependencies, source: str, *, mode: ContractMode | None = N
     connector, settings = dependencies.connector(source), dependencies.settings.sources[source]
     watch = Watch(connector.spec, mode or ContractMode(settings.contract_mode))
     return Refinery(connector, watch, None if settings.rules == NO_RULES else settings.rules)
+
+
+def of_run(dependencies: Dependencies, run: Run) -> Refinery:
+    """Return what the items of a run go through now."""
+    return of(dependencies, run.source)._replace(connector=dependencies.connector_of(run))
 
 
 def _ruled(record: Record | Rejection, item: Item, rules: RecordRules) -> Record | Rejection:

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from tasks.core.errors import ConflictError, InvalidInputError
-from tasks.domain.runs import ACTIVE
+from tasks.domain.runs import ACTIVE, BACKFILL
 from tasks.pipeline import lifecycle
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import events, replays, runs
@@ -86,6 +86,8 @@ def queue_replay(
             f"The run {run_id} is {original.status}; replay it when it has ended.",
             active_run_id=str(run_id),
         )
+    if original.trigger == BACKFILL:
+        raise ConflictError("A backfill is not replayed; ask for it once more.")
     if original.options.get("dry_run"):
         raise ConflictError("A dry run has brought nothing to the tables to be replayed.")
     stored = replays.of_run(session, run_id)
@@ -115,5 +117,5 @@ def _queue(
     if not stored:
         raise ConflictError("No page is stored to be replayed: none was loaded, or none is left.")
     replays.hand_over(session, run.run_id, stored)
-    events.add(session, run.run_id, "run_replays", detail={"pages": len(stored)})
+    events.add(session, run.run_id, "replay_prepared", detail={"pages": len(stored)})
     return run

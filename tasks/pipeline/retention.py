@@ -70,6 +70,7 @@ def _rules(settings: Settings, now: datetime) -> list[_Rule]:
         _Rule("run_pages", purges.run_pages, raw, _ROWS),
         _Rule("run_events", purges.events, raw, _ROWS),
         _Rule("history_partitions", purges.history_partition, history, 1),
+        _Rule("asset_history_partitions", purges.asset_history_partition, history, 1),
         _Rule("history_rows", purges.history_rows, history, _ROWS),
     ]
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from tasks.core.errors import CallerError, ConflictError
-from tasks.domain.runs import ACTIVE, COMPLETED, FINAL, RunStatus
+from tasks.domain.runs import ACTIVE, BACKFILL, COMPLETED, FINAL, RunStatus
 from tasks.pipeline import lifecycle
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import runs
@@ -71,7 +71,7 @@ def queue_retry(
         dependencies,
         session,
         parent.source,
-        trigger="retry",
+        trigger=BACKFILL if parent.trigger == BACKFILL else "retry",
         parent_run_id=parent.run_id,
         options=options,
         request_id=request_id,

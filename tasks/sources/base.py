@@ -5,7 +5,7 @@ stored page can be replayed with today's rules and without the source.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tasks.core.clock import Clock
@@ -19,6 +19,7 @@ __all__ = [
     "Cursor",
     "FetchContext",
     "Fetched",
+    "HistoryConnector",
     "HttpClient",
     "Judge",
     "Page",
@@ -36,7 +37,7 @@ class SourceSpec:
 
     Attributes:
         name: Its name in settings, tables, URLs and metrics.
-        kind: ``quotes`` or ``news``: what its items become.
+        kind: ``quotes``, ``news`` or ``history``: what its items become.
         title: For people.
         json_items: Whether a page's body is itself a JSON array of items (else transform stores the
             items beside it).
@@ -128,12 +129,14 @@ class FetchContext:
     Attributes:
         checkpoint: Where the last successful run ended; empty on the first run and on a full
             refresh.
+        options: Of the run; a backfill's say what is wanted.
     """
 
     settings: SourceSettings
     http: HttpClient
     clock: Clock
     checkpoint: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Connector(Protocol):
@@ -160,4 +163,17 @@ class Connector(Protocol):
 
     def normalise(self, item: Item) -> Record | Rejection:
         """Turn an item into a record, or say why it cannot be one. Pure and total."""
+        ...
+
+
+class HistoryConnector(Connector, Protocol):
+    """A source's past, for backfills; its ``spec.kind`` is ``history``.
+
+    Its records are quotes of which only the id, the time and the figures count. The options of the
+    run, and so of :class:`FetchContext`, say what is wanted: ``coins`` (the source's ids),
+    ``since`` and ``until`` (ISO times).
+    """
+
+    def calls(self, options: Mapping[str, Any]) -> int:
+        """Return how many calls these options take. Pure."""
         ...

@@ -162,7 +162,12 @@ def _per_page(settings: SourceSettings) -> int:
     return min(PER_PAGE, settings.max_coins or PER_PAGE)
 
 
-def _headers(settings: SourceSettings) -> Mapping[str, str]:
+def headers(settings: SourceSettings) -> Mapping[str, str]:
+    """Return the header that carries the key, if there is one.
+
+    Raises:
+        PermanentError: If the key belongs to another host.
+    """
     host, is_pro = urlsplit(settings.base_url).hostname or "", settings.plan == "pro"
     # A key is not shown to the host it does not belong to. Hosts that are not the vendor's
     # (a proxy, a simulator) take either.
@@ -230,7 +235,7 @@ def _ask(context: FetchContext, number: int) -> bytes:
     return context.http.get(
         f"{context.settings.base_url}/coins/markets",
         params=_params(number, _per_page(context.settings)),
-        headers=_headers(context.settings),
+        headers=headers(context.settings),
         judge=judge,
     ).body
 

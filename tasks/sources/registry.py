@@ -9,8 +9,9 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from tasks.core.errors import ConfigurationError, NotFoundError
-from tasks.sources.base import Connector
+from tasks.sources.base import Connector, HistoryConnector
 from tasks.sources.coingecko import CoinGecko
+from tasks.sources.coingecko_history import CoinGeckoHistory
 from tasks.sources.coinpaprika import CoinPaprika
 from tasks.sources.csv_file import CsvFiles
 from tasks.sources.rss import Rss
@@ -23,6 +24,7 @@ _BUILT_IN: Mapping[str, Callable[[], Connector]] = {
     "csv": CsvFiles,
     "rss": Rss,
 }
+_HISTORIES: Mapping[str, Callable[[], HistoryConnector]] = {"coingecko": CoinGeckoHistory}
 
 
 def names() -> tuple[str, ...]:
@@ -44,6 +46,19 @@ def get(name: str) -> Connector:
     if entry is None:
         raise NotFoundError(f"There is no source {name!r}; there are {', '.join(names())}")
     return _loaded(entry)
+
+
+def history(name: str) -> HistoryConnector | None:
+    """Return the connector of a source's past: ours, or a package's as ``history``; None if none.
+
+    Raises:
+        NotFoundError: As :func:`get`.
+        ConfigurationError: As :func:`get`.
+    """
+    if name in _BUILT_IN:
+        return _HISTORIES[name]() if name in _HISTORIES else None
+    found: HistoryConnector | None = getattr(get(name), "history", None)
+    return found
 
 
 def _brought_along() -> dict[str, EntryPoint]:

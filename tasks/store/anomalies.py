@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from tasks.core.errors import ConflictError, NotFoundError
 from tasks.domain.anomalies import Finding, Key
-from tasks.domain.runs import COMPLETED
+from tasks.domain.runs import ASIDE, COMPLETED
 from tasks.store import totals
 from tasks.store.tables import Anomaly, Run
 
@@ -36,7 +36,7 @@ def history(session: Session, run: Run) -> list[PastRun]:
             Run.source == run.source,
             Run.queued_at < run.queued_at,
             Run.status.in_(COMPLETED),
-            Run.trigger != "replay",
+            Run.trigger.not_in(ASIDE),
             Run.resumed_run_id.is_(None),
             func.coalesce(Run.options["dry_run"].as_boolean(), False).is_(False),
         )

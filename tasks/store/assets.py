@@ -56,6 +56,11 @@ _MOVE = (
       as m (source, external_id, from_id, to_id)
     where h.asset_id = m.from_id and h.source = m.source and h.external_id = m.external_id
     """,
+    # What was published rested on other items; a difference from it is no move of the price.
+    """
+    update assets set price_usd = null
+    where asset_id = any(:from_ids) or asset_id = any(:to_ids)
+    """,
     """
     insert into audit_log (actor, action, subject, request_id, detail)
     select :actor, 'asset_link.moved', m.source || '/' || m.external_id, :request_id,

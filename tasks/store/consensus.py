@@ -42,6 +42,7 @@ policies as (
     cast(:precedences as int[])) as p (source, fresh_for_s, precedence)
 ), items as (
   select q.*, a.price_usd published, a.observed_at published_at,
+    q.source = any(a.sources) was_here,
     coalesce(p.precedence, 2147483647) precedence, coalesce(p.fresh_for_s, 0) fresh_for_s,
     q.observed_at > now() + cast(:future_grace as interval) future,
     row_number() over (partition by q.asset_id, q.source
@@ -95,7 +96,7 @@ measured as (
   ) d on true
 ), suspected as (
   select m.*, deviant and 2 * count(*) filter (where deviant) over asset < fresh_count outlier,
-    fresh and fresh_count < 3 and coalesce(published > 0 and price_usd > 0
+    fresh and was_here and fresh_count < 3 and coalesce(published > 0 and price_usd > 0
       and published_at > observed_at - cast(:hold_memory as interval)
       and (price_usd > :hold_factor * published or published > :hold_factor * price_usd)
       and not (fresh_count = 1 and coalesce(held_at < observed_at
@@ -104,7 +105,7 @@ measured as (
       suspect
   from measured m window asset as (partition by asset_id)
 ), judged as (
-  select s.*, suspect and not (fresh_count = 2 and bool_and(suspect) filter (where fresh) over asset
+  select s.*, suspect and not (fresh_count = 2
     and max(price_usd) filter (where fresh) over asset
       <= :same_level * min(price_usd) filter (where fresh) over asset) held
   from suspected s window asset as (partition by asset_id)

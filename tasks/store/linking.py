@@ -30,7 +30,7 @@ class LinkOutcome:
         founded: Assets made for them.
         unresolved: Those of the items that have a likely twin they were not linked to.
         moved: Items known before that changed their asset.
-        closed: Assets left without any item, and removed.
+        closed_assets: Assets left without any item, and removed.
         changed_assets: Assets that got or lost an item; their consensus is to be refreshed.
     """
 
@@ -38,7 +38,7 @@ class LinkOutcome:
     founded: int = 0
     unresolved: int = 0
     moved: int = 0
-    closed: int = 0
+    closed_assets: frozenset[int] = frozenset()
     changed_assets: frozenset[int] = frozenset()
 
 
@@ -124,7 +124,7 @@ class _Changes:
             founded=self.founded,
             unresolved=sum(bool(member.candidates) for member, _ in new),
             moved=len(moves),
-            closed=len(empty),
+            closed_assets=frozenset(empty),
             changed_assets=frozenset(changed),
         )
 

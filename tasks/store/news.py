@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -19,7 +20,7 @@ _UPSERT = text(
       sha256(convert_to(s.external_id, 'UTF8')), s.feed, s.title, s.url, s.summary, s.author,
       s.published_at, s.digest, s.run_id, coalesce(r.ingested_at, now())
     from staged_news s
-    join run_pages p on p.run_id = s.run_id and p.page = s.page
+    left join run_pages p on p.run_id = s.run_id and p.page = s.page
     left join raw_pages r on r.raw_page_id = p.raw_page_id
     where s.run_id = :run_id and s.page = any(:pages)
     order by s.external_id, s.page desc, s.item desc
@@ -33,9 +34,16 @@ _UPSERT = text(
       and (excluded.digest, excluded.feed, excluded.title, excluded.url, excluded.summary,
         excluded.author, coalesce(excluded.published_at, n.published_at))
       is distinct from (n.digest, n.feed, n.title, n.url, n.summary, n.author, n.published_at)
-    returning (xmax = 0) as is_new
+    returning news_id, (xmax = 0) as is_new
     """
 )
+
+
+class Upserted(NamedTuple):
+    """The entries whose text is new or edited, and how many of them are new."""
+
+    news_ids: list[int]
+    added: int
 
 
 def digests(session: Session, source: str, ids: Sequence[str]) -> dict[str, bytes]:
@@ -45,7 +53,9 @@ def digests(session: Session, source: str, ids: Sequence[str]) -> dict[str, byte
     return {external_id: bytes(digest) for external_id, digest in rows}
 
 
-def upsert(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> int:
-    """Insert or update the staged entries and return how many are new."""
-    rows = session.execute(_UPSERT, {"source": source, "run_id": run_id, "pages": list(pages)})
-    return sum(row.is_new for row in rows)
+def upsert(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> Upserted:
+    """Insert or update the staged entries."""
+    rows = session.execute(
+        _UPSERT, {"source": source, "run_id": run_id, "pages": list(pages)}
+    ).all()
+    return Upserted([row.news_id for row in rows], added=sum(row.is_new for row in rows))

@@ -1,29 +1,73 @@
-"""Monthly partitions of the history: made ahead, so that no load has to wait for one."""
+"""Monthly partitions of the histories: made ahead, so that no load has to wait for one."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-_MISSING = text(
-    """
-    select month::date, (month + interval '1 month')::date from generate_series(
-      date_trunc('month', now()), date_trunc('month', now()) + make_interval(months => :ahead),
-      '1 month') month
-    where to_regclass('quote_history_' || to_char(month, 'YYYYMM')) is null
-    """
+from tasks.store import database
+
+TABLES = {"quote_history": "observed_at", "asset_history": "valid_from"}
+"""The partitioned tables, and by what."""
+
+_EXISTS = text("select to_regclass(:name) is not null")
+_HAS_STRAYS = "select exists (select from {table}_default where {within})"
+_WITHIN = "{column} >= '{first}' and {column} < '{end}'"
+_CREATE = "create table {name} partition of {table} for values from ('{first}') to ('{end}')"
+# Rows that came before their partition rest in the default one, which then refuses to let their
+# month become a partition: they are carried over.
+_CARRY = (
+    "create table {name} (like {table} including all)",
+    """with gone as (delete from {table}_default where {within} returning *)
+    insert into {name} select * from gone""",
+    "alter table {table} attach partition {name} for values from ('{first}') to ('{end}')",
 )
 
 
 def ensure_ahead(session: Session, *, months: int = 2) -> int:
     """Create the partitions of this month and the next ones and return how many were missing.
 
-    Observations of earlier months without a partition rest in ``quote_history_default``.
+    Rows of earlier months without a partition rest in the default one.
     """
-    missing = session.execute(_MISSING, {"ahead": months}).all()
-    for first, end in missing:
-        session.execute(
-            text(
-                f"create table quote_history_{first:%Y%m} partition of quote_history "
-                f"for values from ('{first}') to ('{end}')"
-            )
-        )
-    return len(missing)
+    now = database.now(session)
+    wanted = list(_months(now, _after(now, months)))
+    return sum(_ensure(session, table, month) for table in TABLES for month in wanted)
+
+
+def ensure(session: Session, table: str, *, since: datetime, until: datetime) -> int:
+    """Create a table's partitions for all months from ``since`` to ``until``, if they are missing.
+
+    Rows that rest in the default partition move to them.
+
+    Returns:
+        How many were missing.
+    """
+    return sum(_ensure(session, table, month) for month in _months(since, until))
+
+
+def _ensure(session: Session, table: str, month: datetime) -> bool:
+    end = _after(month, 1)
+    column = TABLES[table]
+    facts = {"table": table, "name": f"{table}_{month:%Y%m}", "first": month, "end": end}
+    facts["within"] = _WITHIN.format(column=column, first=month, end=end)
+    if session.scalar(_EXISTS, {"name": facts["name"]}):
+        return False
+    has_strays = session.scalar(text(_HAS_STRAYS.format(**facts)))
+    for statement in _CARRY if has_strays else (_CREATE,):
+        session.execute(text(statement.format(**facts)))
+    return True
+
+
+def _months(since: datetime, until: datetime) -> Iterable[datetime]:
+    month = _after(since, 0)
+    while month <= until:
+        yield month
+        month = _after(month, 1)
+
+
+def _after(moment: datetime, months: int) -> datetime:
+    """Return the first moment, in UTC, of the month so many months later."""
+    moment = moment.astimezone(UTC)
+    count = moment.year * 12 + moment.month - 1 + months
+    return datetime(count // 12, count % 12 + 1, 1, tzinfo=UTC)

@@ -58,12 +58,15 @@ _STAGED_NEWS = text(_STAGED.format(table="staged_news"))
 _EXPIRED = text(
     """
     select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-    where i.inhparent = 'quote_history'::regclass and c.relname ~ '^quote_history_[0-9]{6}$'
+    where i.inhparent = to_regclass(:table) and c.relname ~ '_[0-9]{6}$'
       and to_date(right(c.relname, 6), 'YYYYMM') + interval '1 month'
         <= cast(:before as timestamptz) at time zone 'UTC'
     order by c.relname limit 1
     """
 )
+# What was published as of a moment is sought from the last baseline before it on.
+_ANCHOR = text("select max(valid_from) from asset_baselines where valid_from <= :before")
+_BASELINES = text("delete from asset_baselines where valid_from < :before")
 
 
 def _delete(session: Session, statement: TextClause, before: datetime, limit: int) -> int:
@@ -104,15 +107,30 @@ def history_rows(session: Session, before: datetime, limit: int) -> int:
 
 
 def history_partition(session: Session, before: datetime, limit: int) -> int:
-    """Drop the oldest partition that holds nothing younger than ``before``.
-
-    Dropping takes the lock that readers of the history hold, so it waits a moment only, and the
-    next purge tries again.
+    """Drop the oldest partition of observations that holds nothing younger than ``before``.
 
     Returns:
         ``limit`` if a partition was dropped, so that the next one is looked for; else 0.
     """
-    name = session.scalar(_EXPIRED, {"before": before})
+    return _drop_partition(session, "quote_history", before, limit)
+
+
+def asset_history_partition(session: Session, before: datetime, limit: int) -> int:
+    """Drop the oldest partition that nothing published since ``before`` needs.
+
+    Returns:
+        As :func:`history_partition`.
+    """
+    anchor = session.scalar(_ANCHOR, {"before": before})
+    if anchor is None:
+        return 0
+    session.execute(_BASELINES, {"before": anchor})
+    return _drop_partition(session, "asset_history", anchor, limit)
+
+
+def _drop_partition(session: Session, table: str, before: datetime, limit: int) -> int:
+    """Drop one; that takes the lock readers hold, so it waits a moment only, and tries again."""
+    name = session.scalar(_EXPIRED, {"table": table, "before": before})
     if name is None:
         return 0
     session.execute(text("set local lock_timeout = '2s'"))

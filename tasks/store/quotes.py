@@ -26,7 +26,7 @@ _UPSERT = text(
       s.observed_at, s.digest, s.run_id, coalesce(r.ingested_at, now())
     from staged_quotes s
     join asset_links l on l.source = :source and l.external_id = s.external_id
-    join run_pages p on p.run_id = s.run_id and p.page = s.page
+    left join run_pages p on p.run_id = s.run_id and p.page = s.page
     left join raw_pages r on r.raw_page_id = p.raw_page_id
     where s.run_id = :run_id and s.page = any(:pages)
     order by s.external_id, s.observed_at desc, s.page desc, s.item desc
@@ -59,7 +59,7 @@ _APPEND = text(
       select distinct on (g.external_id, g.observed_at) g.external_id, g.observed_at, g.price_usd,
         g.market_cap_usd, g.volume_24h_usd, coalesce(r.ingested_at, now()) as ingested_at
       from staged_quotes g
-      join run_pages p on p.run_id = g.run_id and p.page = g.page
+      left join run_pages p on p.run_id = g.run_id and p.page = g.page
       left join raw_pages r on r.raw_page_id = p.raw_page_id
       where g.run_id = :run_id and g.page = any(:pages)
       order by g.external_id, g.observed_at, g.page desc, g.item desc

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from tasks.domain.runs import PageState
+from tasks.domain.runs import ASIDE, PageState
 from tasks.store import pages
 from tasks.store.tables import RawPage, Run, RunPage
 
@@ -47,7 +47,7 @@ def of_time(session: Session, source: str, *, since: datetime, until: datetime) 
             RawPage.ingested_at >= since,
             RawPage.ingested_at < until,
             RunPage.state == PageState.LOADED,
-            Run.trigger != "replay",
+            Run.trigger.not_in(ASIDE),
             func.coalesce(Run.options["dry_run"].as_boolean(), False).is_(False),
         )
         .group_by(RawPage.raw_page_id)

@@ -10,7 +10,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from tasks.core.errors import LostClaimError, NotFoundError
-from tasks.domain.runs import ACTIVE, COMPLETED, UNFINISHED, RunStatus, check_transition, sources_of
+from tasks.domain.runs import (
+    ACTIVE,
+    ASIDE,
+    BACKFILL,
+    COMPLETED,
+    UNFINISHED,
+    RunStatus,
+    check_transition,
+    sources_of,
+)
 from tasks.store.tables import News, QuoteRow, Run, RunPage
 
 
@@ -37,10 +46,11 @@ def get(session: Session, run_id: UUID, *, lock: bool = False) -> Run:
     return run
 
 
-def active(session: Session, source: str) -> Run | None:
-    """Return the source's run that is queued or running."""
+def active(session: Session, source: str, *, backfill: bool = False) -> Run | None:
+    """Return the source's run that is queued or running: the live one, or the backfill."""
+    kind = Run.trigger == BACKFILL if backfill else Run.trigger != BACKFILL
     return session.scalars(
-        select(Run).where(Run.source == source, Run.status.in_(ACTIVE))
+        select(Run).where(Run.source == source, Run.status.in_(ACTIVE), kind)
     ).one_or_none()
 
 
@@ -60,14 +70,14 @@ def latest(session: Session, source: str) -> Run | None:
 def unfinished_before(session: Session, run: Run, *, since: datetime) -> Run | None:
     """Return the run just before ``run`` if it broke off and began after ``since``.
 
-    Replays and dry runs are passed over: neither is on the way of the checkpoint.
+    Replays, backfills and dry runs are passed over: none is on the way of the checkpoint.
     """
     previous = session.scalars(
         select(Run)
         .where(
             Run.source == run.source,
             Run.run_id != run.run_id,
-            Run.trigger != "replay",
+            Run.trigger.not_in(ASIDE),
             func.coalesce(Run.options["dry_run"].as_boolean(), False).is_(False),
         )
         .order_by(Run.queued_at.desc(), Run.run_id)
@@ -84,7 +94,7 @@ def has_completed_since(session: Session, run: Run) -> bool:
         Run.source == run.source,
         Run.queued_at > run.queued_at,
         Run.status.in_(COMPLETED),
-        Run.trigger != "replay",
+        Run.trigger.not_in(ASIDE),
     )
     return bool(session.scalar(select(later)))
 

@@ -13,9 +13,13 @@ from sqlalchemy.orm import Session
 from tasks.domain.records import NewsEntry, Quote, Record
 from tasks.store.tables import StagedNews, StagedQuote
 
-Kind = Literal["quotes", "news"]
-_FIELDS = {"quotes": Quote._fields, "news": NewsEntry._fields}
-_TABLES: dict[str, type[StagedQuote | StagedNews]] = {"quotes": StagedQuote, "news": StagedNews}
+Kind = Literal["quotes", "news", "history"]
+_FIELDS = {"quotes": Quote._fields, "news": NewsEntry._fields, "history": Quote._fields}
+_TABLES: dict[str, type[StagedQuote | StagedNews]] = {
+    "quotes": StagedQuote,
+    "news": StagedNews,
+    "history": StagedQuote,
+}
 
 
 class Staged(NamedTuple):
@@ -31,7 +35,7 @@ def stage(session: Session, kind: str, run_id: UUID, page: int, staged: Iterable
 
     Args:
         session: Of the transform's transaction.
-        kind: ``quotes`` or ``news``.
+        kind: ``quotes``, ``news`` or ``history``.
         run_id: The run.
         page: The page.
         staged: Records without control characters; see :mod:`tasks.domain.quality`.
@@ -63,5 +67,5 @@ def clear(session: Session, kind: str, run_id: UUID, pages: Sequence[int]) -> No
 
 def discard(session: Session, run_id: UUID) -> None:
     """Remove whatever a run left in staging."""
-    for table in _TABLES.values():
+    for table in (StagedQuote, StagedNews):
         session.execute(delete(table).where(table.run_id == run_id))

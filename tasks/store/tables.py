@@ -35,6 +35,7 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 _NOW = func.now()
+_IS_ACTIVE = "status in ('queued','running')"
 
 
 class Base(DeclarativeBase):
@@ -108,7 +109,13 @@ class Run(Base):
             "uq_etl_runs_active_source",
             "source",
             unique=True,
-            postgresql_where=text("status in ('queued','running')"),
+            postgresql_where=text(f"{_IS_ACTIVE} and trigger <> 'backfill'"),
+        ),
+        Index(
+            "uq_etl_runs_active_backfill",
+            "source",
+            unique=True,
+            postgresql_where=text(f"{_IS_ACTIVE} and trigger = 'backfill'"),
         ),
         Index(
             "uq_etl_runs_source_slot",
@@ -428,6 +435,54 @@ class QuoteHistory(Base):
         Index("ix_quote_history_asset_id_observed_at", "asset_id", "observed_at"),
         {"postgresql_partition_by": "RANGE (observed_at)"},
     )
+
+
+class AssetHistory(Base):
+    """What was published of an asset, from ``valid_from`` until its next row; never changed.
+
+    It refers to no asset, because what was published of one that is no more stays what it was;
+    ``is_closed`` says from when. Times of rows are in the order of commits: see
+    :mod:`tasks.store.publication`.
+    """
+
+    __tablename__ = "asset_history"
+
+    valid_from: Mapped[datetime] = mapped_column(primary_key=True)
+    asset_id: Mapped[int] = mapped_column(primary_key=True)
+    is_closed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    wire_id: Mapped[str | None]
+    ticker: Mapped[str | None]
+    name: Mapped[str | None]
+    coin_id: Mapped[str | None]
+    rank: Mapped[int | None] = mapped_column(Integer)
+    price_usd: Mapped[Decimal | None]
+    market_cap_usd: Mapped[Decimal | None]
+    volume_24h_usd: Mapped[Decimal | None]
+    percent_change_24h: Mapped[Decimal | None]
+    source: Mapped[str | None]
+    sources: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    sources_used: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    price_spread_pct: Mapped[Decimal | None]
+    confidence: Mapped[Decimal | None]
+    observed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime | None]
+    ingested_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime | None]
+
+    __table_args__ = ({"postgresql_partition_by": "RANGE (valid_from)"},)
+
+
+class AssetBaseline(Base):
+    """A moment at which every asset was written to ``asset_history``, so none is sought before it.
+
+    ``appended``: rows of the history since then.
+    """
+
+    __tablename__ = "asset_baselines"
+
+    valid_from: Mapped[datetime] = mapped_column(primary_key=True)
+    assets: Mapped[int]
+    appended: Mapped[int] = mapped_column(server_default="0")
 
 
 class News(Base):

@@ -1,44 +1,18 @@
 """What is written beside the code agrees with it, a sentence each."""
 
 import itertools
-import os
 import re
 import tomllib
 
 import pytest
 
 from service.cli import entry
-from tasks.core.settings import BUILTIN_SOURCES, load_settings
+from tasks.core.settings import BUILTIN_SOURCES
 from tests.support.cli import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 _SOURCE = re.compile(rf"^({'|'.join(BUILTIN_SOURCES).upper()})_")
-
-
-class _Noting(dict):
-    """An environment that notes what it is asked for."""
-
-    def __init__(self, *args) -> None:
-        super().__init__(*args)
-        self.asked: set[str] = set()
-
-    def __getitem__(self, name):
-        self.asked.add(name)
-        return super().__getitem__(name)
-
-    def get(self, name, default=None):
-        self.asked.add(name)
-        return super().get(name, default)
-
-
-@pytest.fixture
-def setting_names(settings, monkeypatch) -> set[str]:
-    """Every variable that the settings are made of."""
-    noting = _Noting(os.environ)
-    monkeypatch.setattr(os, "environ", noting)
-    load_settings()
-    return noting.asked
 
 
 def _rows(document: str) -> set[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.cli.data_directory import DataDirectory
-from service.cli.embedded import postgres, servers, valkey
+from service.cli.embedded import servers, valkey
 from tasks.core import processes
 from tests.support.cli import kasparro_process, start_kasparro
 
@@ -73,15 +73,17 @@ def _everything_of(directory: DataDirectory) -> list[str]:
     return [*directory.children().values(), *(processes.identity(pid) for pid in pids if pid)]
 
 
-def test_one_command_runs_every_source_and_leaves_nothing_behind(directory, port):
+def test_one_command_runs_every_source_and_leaves_nothing_behind(directory, port, database_url):
+    """With a database of the operator's, so that only the broker is embedded."""
     answer = kasparro_process(
-        *("demo", "--once", "--data-dir", directory.root, "--port", port), environment=SETTINGS
+        *("demo", "--once", "--data-dir", directory.root, "--port", port),
+        environment={**SETTINGS, "DATABASE_URL": database_url},
     )
     assert "All runs succeeded (4 of 4)." in answer.stdout
     assert answer.code == 0
     assert directory.children() == {}
     assert directory.environment() == {}
-    assert not postgres.lives(directory.postgres)
+    assert not directory.postgres.exists()
     assert not valkey.lives(directory.valkey)
 
 

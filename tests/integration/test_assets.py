@@ -71,6 +71,16 @@ def test_an_item_that_moves_takes_its_observations_along_and_is_written_down(ses
     assert actions == ["asset_link.moved coinpaprika/moon-moon"]
 
 
+def test_an_asset_that_loses_an_item_forgets_what_it_published_with_it(session):
+    load(session, "coinpaprika", [quote("x-y", "XX", "Why", "1", rank=1, contracts="solana=a")])
+    load(session, "coingecko", [quote("y-2", "XX", "Y two", "700", contracts="solana=a")])
+    assert len(partition(session)) == 1
+    load(session, "coingecko", [quote("y-3", "XX", "Y three", "700", contracts="solana=a")])
+    assert asset(session, "coingecko", "y-2").price_usd == 700
+    assert asset(session, "coingecko", "y-2").rank is None
+    assert asset(session, "coinpaprika", "x-y").wire_id == "XX"
+
+
 def test_assets_that_turn_out_to_be_one_are_joined_and_their_news_follow(session):
     load(session, "csv", [quote("X", "X", "Something", "7", contracts="ethereum=0x1")])
     load(session, "coinpaprika", [_PAPRIKA_UNI])

@@ -1,6 +1,7 @@
 """Coins that change places while CoinGecko's list is read, answered over real HTTP."""
 
 import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 from tasks.core.errors import BudgetSpentError
 from tasks.core.schedules import parse_schedule
 from tasks.core.settings import SourceSettings
+from tasks.simulator.config import SimulatorConfig
+from tasks.simulator.server import create_server
 from tasks.sources import coingecko_seams
 from tasks.sources.base import FetchContext, Response
 from tasks.sources.coingecko import CoinGecko
+from tasks.sources.gates import OpenGate
 from tasks.sources.http import HttpLimits, RequestsHttpClient
 from tests.support import upstreams
 from tests.support.clocks import FakeClock
@@ -161,3 +165,18 @@ def test_no_coin_is_lost_however_coins_change_places_across_the_seams(plan):
     listed = MovingList(SIZE * 5 - 10, moves)
     pages = read(MemoryHttp(listed))
     assert set(found(pages)) == set(listed.ranked)
+
+
+def test_the_simulated_vendors_rank_moves_lose_and_double_no_coin():
+    config = SimulatorConfig(coins=900, coingecko_coins=700, moving=False)
+    clock = FakeClock(start=datetime.now(UTC)).clock()
+    with create_server(config) as server:
+        http = RequestsHttpClient("coingecko", clock, gate=OpenGate(), limits=HttpLimits())
+        url = f"{server.url}/api/v3"
+        still = found(read(http, base_url=url))
+        server.simulator.fail("coingecko", "rank_shift", page=2)
+        pages = read(http, base_url=url)
+        http.close()
+    assert set(found(pages)) == set(still)
+    assert len(still) == 700
+    assert pages[-1].checkpoint["seams"]["reread"] == 1

@@ -119,6 +119,15 @@ def test_a_jump_of_a_single_source_is_held_until_it_says_so_again_later(session)
     assert (again.price_usd, uses(session)["coingecko", "bitcoin"]) == (10200, "used")
 
 
+def test_a_source_that_joins_at_another_level_disagrees_but_did_not_jump(session):
+    _bitcoin(session, None)
+    _bitcoin(session, "100", source="coinpaprika")
+    session.execute(text("update assets set sources = '{coinpaprika}'"))
+    found = _bitcoin(session, "20000")
+    assert (found.price_usd, found.sources_used) == (10050, ["coingecko", "coinpaprika"])
+    assert found.confidence < Decimal("0.4")
+
+
 def test_a_held_price_stays_held_while_nothing_new_is_said(session):
     at = datetime.now(UTC)
     _bitcoin(session, "100", age=600)

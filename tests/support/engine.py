@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from tasks.core.clock import Clock, system_clock
 from tasks.core.errors import UnavailableError
 from tasks.core.settings import Settings
 from tasks.core.tally import Tally
-from tasks.domain.records import Item, Quote, Rejection
+from tasks.domain.records import Item, NewsEntry, Quote, Rejection
 from tasks.domain.runs import Stage
 from tasks.pipeline import extraction, lifecycle, loading, transformation
 from tasks.pipeline.dependencies import Dependencies
@@ -133,6 +133,39 @@ class ScriptedConnector:
             volume_24h_usd=None,
             percent_change_24h=None,
             observed_at=datetime.fromisoformat(entry["at"]),
+        )
+
+
+def entry(guid: str, title: str, **fields: Any) -> dict[str, Any]:
+    """One entry of the scripted feed, published now unless ``at`` says otherwise."""
+    at = fields.pop("at", None) or datetime.now(UTC)
+    return {"id": guid, "title": title, "summary": None, "at": at.isoformat()} | fields
+
+
+@dataclass
+class ScriptedFeed(ScriptedConnector):
+    """A feed whose entries a test writes down; everything is on one page."""
+
+    name: str = "rss"
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def spec(self) -> SourceSpec:
+        return replace(super().spec, kind="news")
+
+    def fetch(self, context: Any, cursor: Mapping[str, Any] | None) -> Fetched:
+        return Fetched(pages=[self._page(self.entries, 1)], next_cursor=None)
+
+    def normalise(self, item: Item) -> NewsEntry:
+        given = msgspec.json.decode(item.payload)
+        return NewsEntry(
+            external_id=given["id"],
+            feed="feed",
+            title=given["title"],
+            url=None,
+            summary=given["summary"],
+            author=None,
+            published_at=datetime.fromisoformat(given["at"]),
         )
 
 

@@ -13,7 +13,7 @@ from tasks.domain.records import Quote
 from tasks.store import consensus, linking, quotes
 from tasks.store.consensus import SourcePolicy
 from tasks.store.linking import LinkOutcome
-from tasks.store.tables import Run, StagedQuote
+from tasks.store.tables import Run, RunPage, StagedQuote
 
 POLICIES = {
     "coingecko": SourcePolicy(fresh_for_s=3600, precedence=10),
@@ -48,6 +48,8 @@ def stage(session: Session, source: str, pages: Sequence[Iterable[Quote]]) -> UU
         insert(Run).returning(Run.run_id),
         [{"source": source, "trigger": "cli", "status": "success"}],
     ).one()
+    for page in range(len(pages)):
+        session.execute(insert(RunPage), [{"run_id": run_id, "page": page, "request_page": page}])
     rows = [
         {"run_id": run_id, "page": page, "item": item, "digest": repr(quote).encode()}
         | quote._asdict()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.domain import drift, shapes
-from tasks.domain.drift import Match
+from tasks.domain.renames import Match
 from tasks.domain.shapes import Field, Shape
 from tasks.sources import declared
 from tests.support.markets import DOCUMENTED, market, renamed

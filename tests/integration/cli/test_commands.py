@@ -1,13 +1,19 @@
 """Commands against real servers; the runs' work is done by nobody, so it is done by hand."""
 
+import io
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
+from rich.console import Console
 
+from service.cli import run_progress
 from tasks import bootstrap
 from tasks.pipeline import lifecycle
 from tasks.store import runs
 from tests.support.cli import kasparro, kasparro_process
+from tests.support.market import load, quote
 
 pytestmark = pytest.mark.integration
 
@@ -122,3 +128,38 @@ def test_the_api_is_described_without_a_server(monkeypatch):
     described = kasparro("openapi").json()
     assert described["openapi"].startswith("3.1")
     assert "/data" in described["paths"]
+
+
+def test_a_terminal_shows_a_bar_for_each_run_and_how_it_ended(dependencies):
+    (row,) = kasparro("run", "csv", "--json").json()
+    lifecycle.cancel(dependencies, UUID(row["run_id"]))
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=120)
+    run_progress.follow(dependencies, [UUID(row["run_id"])], console)
+    assert "0/1" in text.getvalue()
+    assert "cancelled: 0 records" in text.getvalue()
+
+
+def test_a_backfill_says_what_it_costs_before_it_spends_anything(dependencies, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    with dependencies.transaction() as session:
+        load(session, "coingecko", [quote("bitcoin", "BTC", "Bitcoin")])
+    asked = kasparro("backfill", "coingecko", "--from", _days_ago(100), "--to", _days_ago(1))
+    assert asked.code == 1
+    assert "2 calls for 1 coins" in asked.stderr
+    assert kasparro("runs", "--json").json() == []
+    given = kasparro(
+        "backfill", "coingecko", "--from", _days_ago(100), "--coins", "bitcoin", "--yes", "--json"
+    )
+    assert given.code == 0
+    assert (given.json()["trigger"], given.json()["calls"]) == ("backfill", 2)
+
+
+def test_a_backfill_of_what_was_never_brought_is_refused(dependencies):
+    answer = kasparro("backfill", "coingecko", "--from", _days_ago(9), "--coins", "nothing")
+    assert answer.code == 2
+    assert "nothing" in answer.stderr
+
+
+def _days_ago(days):
+    return f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}"
