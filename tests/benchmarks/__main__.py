@@ -64,9 +64,9 @@ def _parts(options: argparse.Namespace) -> dict[str, Callable[[Stand], Sequence[
         ),
         "memory": partial(
             memory.measure,
-            few=20_000 if quick else 200_000,
-            many=40_000 if quick else 1_000_000,
-            answer=10_000 if quick else 100_000,
+            few=options.rows // 5,
+            many=options.rows,
+            answer=options.answer,
         ),
     }
 
@@ -77,12 +77,14 @@ def _options() -> argparse.Namespace:
         "--quick", action="store_true", help="small sizes, one run, nothing written"
     )
     parser.add_argument("--coins", type=int, default=20_000, help="records of an ingest")
-    parser.add_argument("--runs", type=int, default=3, help="repetitions of the ingest")
+    parser.add_argument("--runs", type=int, default=2, help="repetitions of the ingest")
     parser.add_argument("--repetitions", type=int, default=5, help="of all else")
     parser.add_argument("--only", nargs="+", help="some parts, by name; nothing is written")
+    parser.add_argument("--rows", type=int, default=250_000, help="rows of the CSV file")
+    parser.add_argument("--answer", type=int, default=20_000, help="records of one vendor answer")
     options = parser.parse_args()
     if options.quick:
-        options.repetitions, options.coins = 1, min(options.coins, 5_000)
+        options.repetitions, options.coins, options.rows, options.answer = 1, 5_000, 40_000, 5_000
     options.only = options.only or list(_parts(options))
     return options
 

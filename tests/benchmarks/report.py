@@ -25,7 +25,7 @@ def write(facts: dict[str, Any], goals: Sequence[Goal]) -> None:
 def table(goals: Sequence[Goal]) -> str:
     """Return the goals, the figures, and whether they were met, as lines of text."""
     return "\n".join(
-        f"{goal.number:3} {goal.verdict:8} {goal.shown:>9}  (goal {goal.wanted or 'none'})  {goal.work}"
+        f"{goal.number:3} {goal.verdict:8} {goal.shown:>9}  (goal {goal.wanted})  {goal.work}"
         for goal in goals
     )
 
