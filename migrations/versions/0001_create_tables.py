@@ -545,12 +545,6 @@ def upgrade() -> None:
             name=op.f("fk_quotes_asset_id_assets"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["run_id"],
-            ["etl_runs.run_id"],
-            name=op.f("fk_quotes_run_id_etl_runs"),
-            ondelete="SET NULL",
-        ),
         sa.PrimaryKeyConstraint("source", "external_id", name=op.f("pk_quotes")),
     )
     op.create_index("ix_quotes_asset_id", "quotes", ["asset_id"], unique=False)
@@ -791,12 +785,6 @@ def upgrade() -> None:
         sa.Column("percent_change_24h", sa.Numeric(), nullable=True),
         sa.Column("observed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("contracts", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["run_id"],
-            ["etl_runs.run_id"],
-            name=op.f("fk_staged_quotes_run_id_etl_runs"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("run_id", "page", "item", name=op.f("pk_staged_quotes")),
     )
     op.create_table(

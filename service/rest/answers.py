@@ -99,7 +99,8 @@ def read_page(
     with reading() as connection:
         total = listing.total(connection, paging.count)
         walks = delivery().walks if total is None or total <= MAX_ROWS else None
-        page = walking.read(connection, walks, listing, paging, after, seed=g.etag)
+        seed = f"{g.version} {bound_to}"  # not the tag: pages of one list share its order
+        page = walking.read(connection, walks, listing, paging, after, seed=seed)
     cursor = pagination.encode_cursor(page.last, bound_to) if page.last else None
     return page, pagination.facts(
         paging, returned=len(page.bodies), total=total, next_cursor=cursor

@@ -122,7 +122,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             @wraps(view)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
                 with reading() as connection:
-                    g.etag = etag_of(request, versions.current(connection, topics))
+                    g.version = versions.current(connection, topics)
+                g.etag = etag_of(request, g.version)
                 if is_current(request, g.etag):
                     return marked(Response(status=HTTPStatus.NOT_MODIFIED))
                 cached = delivery().cache.get(g.etag)

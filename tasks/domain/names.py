@@ -63,6 +63,7 @@ _NOT_SLUG = re.compile(r"[^A-Za-z0-9_-]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
+@lru_cache(maxsize=1 << 16)
 def ticker(symbol: str) -> str:
     """Return the symbol as it stands in a wire id: upper case, never empty, safe in a path.
 

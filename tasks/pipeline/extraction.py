@@ -28,8 +28,6 @@ def fetch(dependencies: Dependencies, run_id: UUID, page: int) -> Again | None:
 
 
 def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Message]:
-    with dependencies.transaction() as session:
-        cursor = session.get_one(RunPage, (run.run_id, claim.first)).cursor
     context = FetchContext(
         settings=dependencies.settings.sources[run.source],
         http=dependencies.http_client(run.source),
@@ -38,7 +36,7 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
         options=run.options,
     )
     failpoints.reach(failpoints.BEFORE_FETCH)
-    fetched = dependencies.connector_of(run).fetch(context, cursor)
+    fetched = dependencies.connector_of(run).fetch(context, claim.cursor)
     failpoints.reach(failpoints.AFTER_FETCH)
     with dependencies.transaction() as session:
         ready = _store(session, run, claim, fetched)

@@ -51,7 +51,7 @@ policies as (
       and not coalesce(bool_or(q.price_usd > 0) over (partition by q.asset_id), false)), false)
       priced
   from assets a join quotes q using (asset_id) left join policies p on p.source = q.source
-  where a.asset_id = any(:ids)
+  where a.asset_id = any(cast(:ids as bigint[]))
 ), voices as (
   select i.*, not future and not superseded speaks,
     priced and not future and not superseded votes from items i

@@ -15,8 +15,8 @@ from tasks.domain.resolution import Member
 
 SETTLING = "7 days"
 """How long the arrival of a rival may still move an item; see docs/adr/0020-identity.md."""
-EVERYTHING_FROM = 3000
-"""From so many keys on, reading every link is faster than looking the keys up."""
+SCAN_FROM = 1000
+"""From so many keys on, one pass over all links is faster than looking the keys up."""
 
 # One lock for the whole of identity: it serialises everyone who may found or move assets, and keeps
 # them apart from the loads that rely on the links they read. The number is arbitrary.
@@ -53,9 +53,12 @@ _READ_KNOWN = """
       and q.source = l.source and q.external_id = l.external_id
     left join known_ids k on k.source = l.source and k.external_id = l.external_id
 """
-_READ_ALL = text(_READ_KNOWN)
+# Many keys become a hash table that each link is held against.
+_READ_BY_MANY_KEYS = text(
+    f"{_READ_KNOWN} where exists (select from unnest(l.keys) key where key = any(:keys))"
+)
 _READ_BY_KEYS = text(f"{_READ_KNOWN} where l.keys && :keys")
-_READ_BY_ASSETS = text(f"{_READ_KNOWN} where l.asset_id = any(:assets)")
+_READ_BY_ASSETS = text(f"{_READ_KNOWN} where l.asset_id = any(cast(:assets as bigint[]))")
 
 _INSERT = text(
     f"""
@@ -126,9 +129,8 @@ def read_related(session: Session, items: Iterable[ItemFacts]) -> dict[ItemKey, 
     hot = set(wanted)
     asked: set[str] = set()
     while asking := wanted - asked:
-        if len(wanted) > EVERYTHING_FROM:
-            return _read(session, _READ_ALL, {})
-        found.update(_read(session, _READ_BY_KEYS, {"keys": list(asking)}))
+        statement = _READ_BY_MANY_KEYS if len(asking) >= SCAN_FROM else _READ_BY_KEYS
+        found.update(_read(session, statement, {"keys": list(asking)}))
         asked |= asking
         hot |= _keys(known.facts for known in found.values() if known.facts.asset is None)
         wanted = hot | _keys(known.facts for known in found.values() if known.facts.keys & hot)

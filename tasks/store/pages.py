@@ -30,6 +30,7 @@ class Claim(NamedTuple):
         failures: How often the stage has failed on these pages so far.
         claimed_at: Database time.
         waited_s: Since the moment for which the message was sent.
+        cursor: Where the request of the first page begins.
     """
 
     run_id: UUID
@@ -40,6 +41,7 @@ class Claim(NamedTuple):
     failures: int
     claimed_at: datetime
     waited_s: float
+    cursor: dict[str, Any] | None = None
 
     @property
     def first(self) -> int:
@@ -98,6 +100,7 @@ def claim(session: Session, run_id: UUID, stage: Stage, *, page: int, lease_s: i
         failures=max(row.failures for row in rows),
         claimed_at=now,
         waited_s=max((now - due_at).total_seconds(), 0.0),
+        cursor=rows[0].cursor,
     )
 
 

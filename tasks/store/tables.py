@@ -231,13 +231,14 @@ class RawPage(Base):
 
 
 class StagedQuote(Base):
-    """A normalised quote between transform and load."""
+    """A normalised quote between transform and load.
+
+    No foreign key: it would be checked for each row, and a run removes what it staged when it ends.
+    """
 
     __tablename__ = "staged_quotes"
 
-    run_id: Mapped[UUID] = mapped_column(
-        ForeignKey("etl_runs.run_id", ondelete="CASCADE"), primary_key=True
-    )
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
     page: Mapped[int] = mapped_column(Integer, primary_key=True)
     item: Mapped[int] = mapped_column(Integer, primary_key=True)
     digest: Mapped[bytes]
@@ -380,7 +381,8 @@ class QuoteRow(Base):
 
     ``digest`` is of the item's bytes: an item that hashes the same costs nothing further.
     ``use``: used | stale | outlier | held | unpriced. ``held_price_usd`` and ``held_at`` are the
-    price that awaits confirmation and its time.
+    price that awaits confirmation and its time. ``run_id`` is no foreign key, because every load
+    changes it in every row and the check took a fifth of the upsert.
     """
 
     __tablename__ = "quotes"
@@ -402,7 +404,7 @@ class QuoteRow(Base):
     use_reason: Mapped[str | None]
     held_price_usd: Mapped[Decimal | None]
     held_at: Mapped[datetime | None]
-    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("etl_runs.run_id", ondelete="SET NULL"))
+    run_id: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     ingested_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)

@@ -15,7 +15,7 @@ _DISPLAYED = text(
       select distinct on (q.asset_id) q.asset_id, q.symbol, q.name
       from quotes q left join unnest(cast(:sources as text[]), cast(:precedences as int[]))
         as p (source, precedence) using (source)
-      where q.asset_id = any(:ids)
+      where q.asset_id = any(cast(:ids as bigint[]))
       order by q.asset_id, p.precedence nulls last, q.source, q.external_id
     ) d join assets a using (asset_id)
     where upper(d.symbol) <> a.ticker or d.name <> a.name
@@ -24,8 +24,8 @@ _DISPLAYED = text(
 _LOCK = text(
     """
     select ticker from assets
-    where asset_id = any(:ids) or ticker = any(:tickers)
-      or ticker in (select ticker from assets where asset_id = any(:ids))
+    where asset_id = any(cast(:ids as bigint[])) or ticker = any(:tickers)
+      or ticker in (select ticker from assets where asset_id = any(cast(:ids as bigint[])))
     order by asset_id for no key update
     """
 )

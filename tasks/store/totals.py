@@ -1,12 +1,14 @@
 """Counters that never go down: they live in the database, in the transaction that earns them."""
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from decimal import Decimal
 
-from sqlalchemy.dialects.postgresql import insert
+import msgspec
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from tasks.store.tables import MetricTotal
+from tasks.core.tally import Counted
 
 # Upper bounds in seconds: from a stage of milliseconds to a run of an hour.
 BUCKETS = (
@@ -27,6 +29,19 @@ BUCKETS = (
 )
 
 
+# Always in the same order, so that two transactions never wait for each other.
+_ADD = text(
+    """
+    insert into metric_totals as t (name, labels, value)
+    select name, cast(labels as jsonb), value
+    from unnest(cast(:names as text[]), cast(:labels as text[]), cast(:amounts as numeric[]))
+      as n (name, labels, value)
+    order by 1, 2
+    on conflict (name, labels) do update set value = t.value + excluded.value
+    """
+)
+
+
 def add(session: Session, name: str, amount: Decimal | float = 1, **labels: str) -> None:
     """Raise one counter.
 
@@ -36,12 +51,19 @@ def add(session: Session, name: str, amount: Decimal | float = 1, **labels: str)
         amount: Not negative.
         labels: Label values by name.
     """
-    statement = insert(MetricTotal).values(name=name, labels=labels, value=Decimal(str(amount)))
+    add_all(session, [(_counted(name, labels), amount)])
+
+
+def add_all(session: Session, amounts: Iterable[tuple[Counted, Decimal | float]]) -> None:
+    """Raise several counters, each named once, in one statement."""
+    rows = list(amounts)
     session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["name", "labels"],
-            set_={"value": MetricTotal.value + statement.excluded.value},
-        )
+        _ADD,
+        {
+            "names": [counted.name for counted, _ in rows],
+            "labels": [msgspec.json.encode(dict(counted.labels)).decode() for counted, _ in rows],
+            "amounts": [Decimal(str(amount)) for _, amount in rows],
+        },
     )
 
 
@@ -49,6 +71,13 @@ def observe(session: Session, name: str, seconds: float, **labels: str) -> None:
     """Add one observation to a histogram: its bucket (not cumulative), its sum and its count."""
     position = bisect_left([float(bound) for bound in BUCKETS], seconds)
     bound = BUCKETS[position] if position < len(BUCKETS) else "+Inf"
-    add(session, f"{name}_bucket", 1, **labels, le=bound)
-    add(session, f"{name}_sum", max(seconds, 0.0), **labels)
-    add(session, f"{name}_count", 1, **labels)
+    counts = (
+        (_counted(f"{name}_bucket", labels | {"le": bound}), 1),
+        (_counted(f"{name}_sum", labels), max(seconds, 0.0)),
+        (_counted(f"{name}_count", labels), 1),
+    )
+    add_all(session, counts)
+
+
+def _counted(name: str, labels: dict[str, str]) -> Counted:
+    return Counted(name, tuple(sorted(labels.items())))
