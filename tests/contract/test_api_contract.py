@@ -123,6 +123,7 @@ def filled(path, api, key):
         if not path.endswith("/cancel"):
             api.post(f"/runs/{run_id}/cancel", headers=key)
         path = path.replace("{run_id}", run_id)
+    path = path.replace("{anomaly_id}", "1").replace("{drift_id}", "1")
     return path.replace("{asset_id}", "BTC").replace("{name}", "csv")
 
 
