@@ -16,9 +16,7 @@ from tasks.pipeline import lifecycle, replaying, retrying
 from tasks.store import runs as stored_runs
 from tasks.store.tables import Run
 
-blueprint = rest.Blueprint(
-    "run_actions", __name__, description="What to do with runs."
-)
+blueprint = rest.Blueprint("run_actions", __name__, description="What to do with runs.")
 _POLL_S = 0.5
 _BEAT_EVERY = 20
 _WATCH_AT_MOST_S = 600.0

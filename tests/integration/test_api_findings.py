@@ -80,3 +80,4 @@ def test_drift_is_listed_and_muted(api, key):
     assert api.post(f"/drift/{number}/mute").status_code == 401
     assert api.post(f"/drift/{number}/mute", headers=key).json["status"] == "muted"
     assert api.get("/drift?status=open").json["data"] == []
+    assert 'schema_drift_confidence_avg{source="csv"} 0.9' in api.get("/metrics").text
