@@ -8,8 +8,11 @@ from service.dashboard import views as dashboard
 from service.encoding import ExactJsonProvider
 from service.observability import http_metrics, requests
 from service.resources import (
+    anomalies,
     assets,
+    comparisons,
     docs,
+    drift,
     etl,
     health,
     market,
@@ -32,6 +35,9 @@ BLUEPRINTS = (
     news.blueprint,
     runs.blueprint,
     run_actions.blueprint,
+    comparisons.blueprint,
+    anomalies.blueprint,
+    drift.blueprint,
     stats.blueprint,
     etl.blueprint,
     operations.blueprint,

@@ -7,7 +7,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from sqlalchemy import Connection, func, select, text
 
 from tasks.domain.runs import RunStatus
-from tasks.store.tables import Checkpoint, DataVersion, QuoteRow, Run
+from tasks.store.tables import Checkpoint, DataVersion, QuoteRow, Run, SchemaDriftLog
 
 _HELP = {
     "etl_duration_seconds_avg": "Mean duration of the kept runs.",
@@ -17,8 +17,8 @@ _HELP = {
     "etl_source_freshness_seconds": "Time since a run last succeeded.",
     "crypto_coins_total": "Assets a source observes now; a gauge in spite of its name.",
     "crypto_total_market_cap": "Sum of the market values a source reports, in USD.",
-    "schema_drift_confidence_avg": "Mean confidence of the drift events of 24 hours.",
-    "schema_drift_events_24h": "Drift events of the last 24 hours.",
+    "schema_drift_confidence_avg": "Mean confidence of the drift seen in the last 24 hours.",
+    "schema_drift_events_24h": "Kinds of drift seen in the last 24 hours.",
 }
 _ZERO_WHEN_MISSING = {"etl_failures_24h", "crypto_coins_total", "schema_drift_events_24h"}
 
@@ -26,7 +26,12 @@ _ZERO_WHEN_MISSING = {"etl_failures_24h", "crypto_coins_total", "schema_drift_ev
 def read(connection: Connection, sources: Sequence[str]) -> Iterable[Metric]:
     """Yield the gauges by source, and when somebody last swept."""
     figures: dict[str, dict[str, Any]] = {}
-    for found in (_runs(connection), _checkpoints(connection), _quotes(connection)):
+    for found in (
+        _runs(connection),
+        _checkpoints(connection),
+        _quotes(connection),
+        _drift(connection),
+    ):
         figures |= found
     for name, help_text in _HELP.items():
         yield _by_source(name, help_text, figures.get(name, {}), sources)
@@ -92,6 +97,16 @@ def _quotes(connection: Connection) -> dict[str, dict[str, Any]]:
         )
     )
     return _columns(rows, ("crypto_coins_total", "crypto_total_market_cap"))
+
+
+def _drift(connection: Connection) -> dict[str, dict[str, Any]]:
+    log = SchemaDriftLog
+    rows = connection.execute(
+        select(log.source, func.avg(log.confidence_score), func.count())
+        .where(log.last_seen_at > func.now() - text("interval '24 hours'"))
+        .group_by(log.source)
+    )
+    return _columns(rows, ("schema_drift_confidence_avg", "schema_drift_events_24h"))
 
 
 def _columns(rows: Iterable[Any], names: tuple[str, ...]) -> dict[str, dict[str, Any]]:

@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Numeric, Text, cast, extract, func, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
+from service.encoding import rfc3339
 from service.queries.listing import Columns, Listing, Order
 from tasks.core.errors import NotFoundError
-from tasks.store.tables import RejectionRow, Run, RunEvent
+from tasks.store.tables import Anomaly, RejectionRow, Run, RunEvent
 
 _MS = cast(1000, Numeric)
 
@@ -44,8 +45,32 @@ def columns() -> Columns:
         "message": Run.error_message,
         "checkpoint_before": Run.checkpoint_before,
         "checkpoint_after": Run.checkpoint_after,
-        "anomalies": cast(cast("[]", Text), JSONB),
+        "anomalies": _anomalies(),
     }
+
+
+def _anomalies() -> ColumnElement[Any]:
+    """Return what was found about a run, read with its row: one statement for a whole page."""
+    found = func.jsonb_build_object(
+        "anomaly_id",
+        Anomaly.anomaly_id,
+        "rule",
+        Anomaly.rule,
+        "figure",
+        Anomaly.figure,
+        "reason",
+        Anomaly.reason,
+        "state",
+        Anomaly.state,
+    )
+    every = func.jsonb_agg(aggregate_order_by(found, Anomaly.anomaly_id))
+    empty = cast(cast("[]", Text), JSONB)
+    return (
+        select(func.coalesce(every, empty, type_=JSONB))
+        .where(Anomaly.run_id == Run.run_id)
+        .correlate(Run)
+        .scalar_subquery()
+    )
 
 
 def listing(filters: dict[str, Any]) -> Listing:
@@ -67,6 +92,19 @@ def listing(filters: dict[str, Any]) -> Listing:
     return Listing(columns=columns(), source=Run.__table__, order=order, where=where)
 
 
+def row(connection: Connection, run_id: UUID) -> dict[str, Any]:
+    """Return one run as the list shows it.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    selected: list[Any] = [column.label(name) for name, column in columns().items()]
+    found = connection.execute(select(*selected).where(Run.run_id == run_id)).one_or_none()
+    if found is None:
+        raise NotFoundError(f"There is no run {run_id}.", run_id=str(run_id))
+    return dict(found._mapping)  # noqa: SLF001
+
+
 def one(connection: Connection, run_id: UUID) -> dict[str, Any]:
     """Return one run with its events and its rejections by rule.
 
@@ -84,7 +122,7 @@ def one(connection: Connection, run_id: UUID) -> dict[str, Any]:
         **row._mapping,  # noqa: SLF001 - SQLAlchemy's public name for a row's mapping
         "steps": _steps(found),
         "events": found,
-        "drift_events": [],
+        "drift_events": _drift_events(found),
         "rejections": _rejections(connection, run_id),
     }
 
@@ -115,6 +153,14 @@ def _rejections(connection: Connection, run_id: UUID) -> dict[str, int]:
         .order_by(RejectionRow.rule)
     )
     return dict(connection.execute(statement).all())
+
+
+def _drift_events(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"at": rfc3339(event["at"]), "page": event["page"], **event["detail"]}
+        for event in found
+        if event["event"] == "drift_detected"
+    ]
 
 
 def _steps(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

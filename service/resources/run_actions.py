@@ -1,6 +1,6 @@
-"""What one can do to a run: watch it, cancel it, try it again."""
+"""What one can do to a run: watch it, cancel it, try it again, replay it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +11,12 @@ from service import encoding, rest
 from service.observability.requests import request_id
 from service.queries import runs
 from service.schemas.runs import Triggered
-from tasks.core.errors import ConflictError
 from tasks.domain.runs import FINAL
-from tasks.pipeline import lifecycle
+from tasks.pipeline import lifecycle, replaying, retrying
 from tasks.store import runs as stored_runs
+from tasks.store.tables import Run
 
-blueprint = rest.Blueprint("run_actions", __name__, description="Watch, cancel and retry runs.")
+blueprint = rest.Blueprint("run_actions", __name__, description="What to do with runs.")
 _POLL_S = 0.5
 _BEAT_EVERY = 20
 _WATCH_AT_MOST_S = 600.0
@@ -71,22 +71,29 @@ class Retry(MethodView):
     @blueprint.alt_response(409, "CONFLICT")
     def post(self, run_id: UUID) -> Response:
         """Start a child run at the first step that did not finish; fetched pages are used again."""
-        with rest.writing() as session:
-            parent = stored_runs.get(session, run_id)
-            if parent.status not in FINAL:
-                raise ConflictError("The run has not ended.", active_run_id=str(run_id))
-            child = lifecycle.queue_run(
-                rest.dependencies(),
-                session,
-                parent.source,
-                trigger="retry",
-                options=parent.options,
-                parent_run_id=run_id,
-                request_id=request_id(),
-            )
-            rest.audit(session, "run.retry", str(run_id), {"child": str(child.run_id)})
-        lifecycle.announce(rest.dependencies(), [child.run_id])
-        return _accepted("queued", child.run_id, parent.source, "The run is tried again.")
+        return _start_child(retrying.queue_retry, "retry", run_id, "The run is tried again.")
+
+
+@blueprint.route("/runs/<uuid:run_id>/replay")
+class Replay(MethodView):
+    """Load again what a run brought."""
+
+    @blueprint.requires("run")
+    @blueprint.response(202, Triggered)
+    @blueprint.alt_response(409, "CONFLICT")
+    def post(self, run_id: UUID) -> Response:
+        """Normalise the stored pages of a run by today's rules, without a call to its source."""
+        return _start_child(replaying.queue_replay, "replay", run_id, "The run is replayed.")
+
+
+def _start_child(queue: Callable[..., Run], verb: str, run_id: UUID, message: str) -> Response:
+    dependencies = rest.dependencies()
+    with rest.writing() as session:
+        child = queue(dependencies, session, run_id, request_id=request_id())
+        child_id, source = child.run_id, child.source
+        rest.audit(session, f"run.{verb}", str(run_id), {"child": str(child_id)})
+    lifecycle.announce(dependencies, [child_id])
+    return _accepted("queued", child_id, source, message)
 
 
 def _accepted(status: str, run_id: UUID, source: str, message: str) -> Response:

@@ -3,6 +3,7 @@
 from service.rest.admission import add_rate_limit_headers, admit
 from service.rest.answers import (
     about_request,
+    actor,
     answer_list,
     audit,
     export_list,
@@ -21,6 +22,7 @@ __all__ = [
     "Delivery",
     "NoArguments",
     "about_request",
+    "actor",
     "add_rate_limit_headers",
     "admit",
     "answer_list",

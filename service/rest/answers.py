@@ -19,6 +19,7 @@ from service.queries.listing import Listing, ListingPage
 from service.rest.shared import delivery, dependencies, reading
 from service.walks import MAX_ROWS
 from tasks.core.errors import InvalidInputError
+from tasks.store.audit import Actor
 from tasks.store.tables import AuditEntry
 
 _REVALIDATE = "no-cache"
@@ -41,6 +42,11 @@ def send(body: Any, status: int = HTTPStatus.OK, **headers: str) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers.update(headers)
     return response
+
+
+def actor() -> Actor:
+    """Return who calls, as the engine's use cases write it down."""
+    return Actor(g.actor, request_id())
 
 
 def audit(session: Session, action: str, subject: str, detail: Mapping[str, Any]) -> None:

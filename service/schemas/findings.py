@@ -1,0 +1,112 @@
+"""Anomalies and schema drift on the wire."""
+
+from typing import Any
+
+from marshmallow import fields, pre_load, validate
+
+from service.schemas.base import Answer, Envelope, Exact, Moment, Word
+from service.schemas.paging import Paged, Pagination, RequestMeta
+
+STATES = ("open", "acknowledged", "resolved")
+DECISIONS = ("open", "accepted", "muted")
+
+
+class _FindingQuery(Paged):
+    source = Word(metadata={"example": "coingecko"})
+
+    @pre_load
+    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
+        if data.get("source") == "rss_feed":
+            return {**data, "source": "rss"}
+        return data
+
+
+class AnomalyQuery(_FindingQuery):
+    """Which anomalies are wanted."""
+
+    state = fields.String(validate=validate.OneOf(STATES))
+    status = fields.String(
+        validate=validate.OneOf(STATES), metadata={"description": "Another name of `state`."}
+    )
+    rule = Word()
+
+
+class AnomalyRow(Answer):
+    """Something remarkable about a run, or about a source as a whole."""
+
+    anomaly_id = fields.Integer()
+    incident_id = fields.Integer(
+        allow_none=True, metadata={"description": "The first finding of the same incident."}
+    )
+    source = fields.String(metadata={"example": "coingecko"})
+    run_id = fields.UUID(allow_none=True)
+    asset_id = fields.Integer(allow_none=True)
+    rule = fields.String()
+    figure = fields.String(metadata={"description": "What was measured."})
+    value = Exact(allow_none=True)
+    expected_low = Exact(allow_none=True)
+    expected_high = Exact(allow_none=True)
+    score = Exact(allow_none=True)
+    reason = fields.String()
+    state = fields.String(validate=validate.OneOf(STATES))
+    detected_at = Moment()
+    acknowledged_at = Moment(allow_none=True)
+    acknowledged_by = fields.String(allow_none=True)
+    resolved_at = Moment(allow_none=True)
+    status = fields.String(metadata={"description": "The same as `state`."})
+
+
+class DriftQuery(_FindingQuery):
+    """Which drift is wanted."""
+
+    status = fields.String(validate=validate.OneOf(DECISIONS))
+
+
+class DriftRow(Answer):
+    """How what a source sends differs from the accepted shape."""
+
+    drift_id = fields.Integer()
+    source = fields.String(metadata={"example": "coingecko"})
+    run_id = fields.UUID(allow_none=True, metadata={"description": "The run that saw it last."})
+    schema_name = fields.String()
+    confidence_score = Exact(
+        metadata={"description": "Matched fields of those expected, 0 to 1.", "example": 0.9}
+    )
+    missing_fields = fields.List(fields.Raw())
+    extra_fields = fields.List(fields.Raw())
+    fuzzy_matches = fields.List(fields.Raw())
+    type_changes = fields.Dict()
+    null_rate_changes = fields.Dict()
+    warnings = fields.List(fields.Raw())
+    detected_at = Moment()
+    status = fields.String(validate=validate.OneOf(DECISIONS))
+    occurrences = fields.Integer(metadata={"description": "Answers it was seen in."})
+    last_seen_at = Moment()
+
+
+class _FindingPage(Envelope):
+    total = fields.Integer(allow_none=True)
+    page = fields.Integer()
+    page_size = fields.Integer()
+    pagination = fields.Nested(Pagination)
+    meta = fields.Nested(RequestMeta)
+
+
+class AnomalyPage(_FindingPage):
+    """A page of anomalies, newest first."""
+
+    data = fields.List(fields.Nested(AnomalyRow))
+
+
+class DriftPage(_FindingPage):
+    """A page of the drift log, newest first."""
+
+    data = fields.List(fields.Nested(DriftRow))
+
+
+class Decided(Answer):
+    """What was decided about a drift."""
+
+    drift_id = fields.Integer()
+    status = fields.String(validate=validate.OneOf(DECISIONS))
+    request_id = fields.String()
