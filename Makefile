@@ -12,6 +12,8 @@ PYTHON ?=
 ARGS ?=
 # Some of the tests: make test T=tests/unit/cli
 T ?= tests
+# Where labelled pairs of ids are, for make eval-identity
+LABELLED ?= ../shared/identity
 
 ##@ Everyday
 
@@ -109,6 +111,15 @@ promtool: ## Check the alert rules and run their tests, with Prometheus's own to
 fix: install ## Format, and mend what can be mended by itself
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+.PHONY: eval-identity
+eval-identity: install ## Measure identity: labelled pairs in LABELLED, if there, and the simulator's truth
+	@if [ -d "$(LABELLED)" ]; then \
+	  $(BIN)/python -m service.cli eval identity --pairs "$(LABELLED)/dev_pairs.csv" \
+	    --left "$(LABELLED)/universe_coingecko.csv.gz" \
+	    --right "$(LABELLED)/universe_coinpaprika.csv.gz"; \
+	else echo "No labelled pairs in $(LABELLED); measuring the simulator's only."; fi
+	@$(BIN)/python -m service.cli eval simulated
 
 ##@ Upkeep
 

@@ -39,6 +39,26 @@ def identity(*, pairs: Path, left: Path, right: Path, as_json: bool) -> None:
         _show(report)
 
 
+@evaluation.command
+@json_option
+def simulated(*, as_json: bool) -> None:
+    """Measure the same against the simulator's ground truth: coins that nobody ever saw."""
+    import tempfile  # noqa: PLC0415 - --help needs none
+
+    from service.cli import output  # noqa: PLC0415 - --help needs none
+    from tasks.pipeline.evaluation import evaluate  # noqa: PLC0415 - --help needs none
+    from tasks.simulator import truth  # noqa: PLC0415 - --help needs none
+    from tasks.simulator.simulator import Simulator  # noqa: PLC0415 - --help needs none
+
+    with tempfile.TemporaryDirectory() as directory:
+        truth.write_pairs(Simulator().market, Path(directory))
+        report = evaluate(*(Path(directory) / f"{name}.csv" for name in ("pairs", "left", "right")))
+    if as_json:
+        output.emit(report)
+    else:
+        _show(report)
+
+
 def _show(report: "Evaluation") -> None:
     from service.cli import output  # noqa: PLC0415 - --help needs none
 
