@@ -24,7 +24,8 @@ class Anomalies(MethodView):
     @blueprint.response(200, AnomalyPage)
     def get(self, query: dict[str, Any]) -> Response:
         """List anomalies, newest first."""
-        filters = {name: query[name] for name in ("source", "rule") if name in query}
+        names = ("source", "rule")
+        filters: dict[str, Any] = {name: query[name] for name in names if name in query}
         state = query.get("state", query.get("status"))
         if state is not None:
             filters["state"] = state

@@ -25,7 +25,8 @@ class Drift(MethodView):
     @blueprint.response(200, DriftPage)
     def get(self, query: dict[str, Any]) -> Response:
         """List schema drift, newest first."""
-        filters = {name: query[name] for name in ("source", "status") if name in query}
+        names = ("source", "status")
+        filters: dict[str, Any] = {name: query[name] for name in names if name in query}
         return rest.answer_list(findings.drift(filters), query, filters, stem="drift")
 
 
