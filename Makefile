@@ -110,6 +110,12 @@ fix: install ## Format, and mend what can be mended by itself
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
+##@ Measuring
+
+.PHONY: bench
+bench: install ## Measure against the goals in some ten minutes and write docs/benchmarks.md
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
 ##@ Upkeep
 
 # Of the image, and of a developer; what is in both has the same version in both.
