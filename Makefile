@@ -112,6 +112,12 @@ fix: install ## Format, and mend what can be mended by itself
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
+##@ Measuring
+
+.PHONY: bench
+bench: install ## Measure against the goals in some ten minutes and write docs/benchmarks.md
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
 .PHONY: eval-identity
 eval-identity: install ## Measure identity: labelled pairs in LABELLED, if there, and the simulator's truth
 	@if [ -d "$(LABELLED)" ]; then \

@@ -13,9 +13,12 @@ import requests
 from tests.benchmarks import peering
 from tests.benchmarks.figures import Figure, Goal, alternating, ratios
 from tests.benchmarks.stand import Stand, free_port, say
+from tests.support.processes import wait_until
 
 CONNECTIONS = 8
-_SECONDS = 1
+_SECONDS, _LONGER = 1, 8
+_ENOUGH = 3 * CONNECTIONS
+"""Answers below which a measurement is made again, longer."""
 # Every request differs in a way that no list is sorted or filtered by, so no answer is kept.
 _UNCACHED = """
 local n = 0
@@ -61,19 +64,41 @@ def requests_per_s(
     Raises:
         AssertionError: If any was not.
     """
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{_SECONDS}s", url]
+    command = [url]
     for name, value in (headers or {}).items():
         command += ["-H", f"{name}: {value}"]
     if not cached:
         script = stand.directory / "uncached.lua"
         script.write_text(_UNCACHED)
         command += ["-s", str(script)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in said and "If-None-Match" not in (headers or {}):
-        raise AssertionError(f"{url}: {said}")
-    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    assert found, said
-    return max(float(found[1]), 0.01)
+    for seconds in (_SECONDS, _LONGER):
+        _settle(stand)
+        asked, answered = _wrk(command, seconds)
+        if answered >= _ENOUGH:
+            break
+    if not answered:
+        raise AssertionError(f"{url}: no answer within {_LONGER} s")
+    return asked
+
+
+def _wrk(command: list[str], seconds: int) -> tuple[float, int]:
+    """Return requests per second and their number."""
+    flags = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", f"{seconds}s"]
+    said = subprocess.run(["wrk", *flags, *command], check=True, capture_output=True, text=True)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", said.stdout)
+    count = re.search(r"(\d+) requests in", said.stdout)
+    if "Non-2xx" in said.stdout or rate is None or count is None:
+        raise AssertionError(f"{command[0]}: {said.stdout}")
+    return float(rate[1]), int(count[1])
+
+
+def _settle(stand: Stand) -> None:
+    """Wait until the database works on nothing: a slow side leaves queries behind."""
+    busy = (
+        "select count(*) from pg_stat_activity where state = 'active'"
+        " and backend_type = 'client backend' and pid <> pg_backend_pid()"
+    )
+    wait_until(lambda: not stand.value(busy), timeout_s=120, what="the database is idle")
 
 
 @contextmanager
