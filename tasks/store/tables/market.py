@@ -1,0 +1,130 @@
+"""What sources observe, and what was published, now and then."""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import (
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tasks.store.tables.base import Base
+
+_NOW = func.now()
+
+
+class QuoteRow(Base):
+    """The latest observation of one source for one item; ``use`` says whether consensus took it.
+
+    ``digest`` is of the item's bytes: an item that hashes the same costs nothing further.
+    ``use``: used | stale | outlier | held | unpriced. ``held_price_usd`` and ``held_at`` are the
+    price that awaits confirmation and its time. ``run_id`` is no foreign key, because every load
+    changes it in every row and the check took a fifth of the upsert.
+    """
+
+    __tablename__ = "quotes"
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.asset_id", ondelete="CASCADE"))
+    symbol: Mapped[str]
+    name: Mapped[str]
+    rank: Mapped[int | None] = mapped_column(Integer)
+    price_usd: Mapped[Decimal | None]
+    market_cap_usd: Mapped[Decimal | None]
+    volume_24h_usd: Mapped[Decimal | None]
+    percent_change_24h: Mapped[Decimal | None]
+    contracts: Mapped[str | None]
+    observed_at: Mapped[datetime]
+    digest: Mapped[bytes]
+    use: Mapped[str] = mapped_column(server_default="unpriced")
+    use_reason: Mapped[str | None]
+    held_price_usd: Mapped[Decimal | None]
+    held_at: Mapped[datetime | None]
+    run_id: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    ingested_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    __table_args__ = (
+        Index("ix_quotes_asset_id", "asset_id"),
+        Index("ix_quotes_source_rank", "source", "rank"),
+        Index("ix_quotes_run_id", "run_id"),
+    )
+
+
+class QuoteHistory(Base):
+    """Every distinct observation, partitioned by month of ``observed_at``."""
+
+    __tablename__ = "quote_history"
+
+    asset_id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    observed_at: Mapped[datetime] = mapped_column(primary_key=True)
+    price_usd: Mapped[Decimal | None]
+    market_cap_usd: Mapped[Decimal | None]
+    volume_24h_usd: Mapped[Decimal | None]
+    backfilled: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    ingested_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    __table_args__ = (
+        Index("ix_quote_history_asset_id_observed_at", "asset_id", "observed_at"),
+        {"postgresql_partition_by": "RANGE (observed_at)"},
+    )
+
+
+class AssetHistory(Base):
+    """What was published of an asset, from ``valid_from`` until its next row; never changed.
+
+    It refers to no asset, because what was published of one that is no more stays what it was;
+    ``is_closed`` says from when. Times of rows are in the order of commits: see
+    :mod:`tasks.store.publication`.
+    """
+
+    __tablename__ = "asset_history"
+
+    valid_from: Mapped[datetime] = mapped_column(primary_key=True)
+    asset_id: Mapped[int] = mapped_column(primary_key=True)
+    is_closed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    wire_id: Mapped[str | None]
+    ticker: Mapped[str | None]
+    name: Mapped[str | None]
+    coin_id: Mapped[str | None]
+    rank: Mapped[int | None] = mapped_column(Integer)
+    price_usd: Mapped[Decimal | None]
+    market_cap_usd: Mapped[Decimal | None]
+    volume_24h_usd: Mapped[Decimal | None]
+    percent_change_24h: Mapped[Decimal | None]
+    source: Mapped[str | None]
+    sources: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    sources_used: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    price_spread_pct: Mapped[Decimal | None]
+    confidence: Mapped[Decimal | None]
+    observed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime | None]
+    ingested_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime | None]
+
+    __table_args__ = ({"postgresql_partition_by": "RANGE (valid_from)"},)
+
+
+class AssetBaseline(Base):
+    """A moment at which every asset was written to ``asset_history``, so none is sought before it.
+
+    ``appended``: rows of the history since then.
+    """
+
+    __tablename__ = "asset_baselines"
+
+    valid_from: Mapped[datetime] = mapped_column(primary_key=True)
+    assets: Mapped[int]
+    appended: Mapped[int] = mapped_column(server_default="0")
