@@ -10,7 +10,6 @@ from service.observability.requests import request_id
 from service.queries import findings
 from service.schemas.findings import Decided, DriftPage, DriftQuery
 from tasks.pipeline import drifts
-from tasks.store import versions
 
 blueprint = rest.Blueprint("drift", __name__, description="Changes in what the sources send.")
 
@@ -59,6 +58,4 @@ class Mute(MethodView):
 
 
 def _decided(drift_id: int, status: str) -> dict[str, Any]:
-    with rest.writing() as session:
-        versions.bump(session, "runs")
     return {"drift_id": drift_id, "status": status, "request_id": request_id()}

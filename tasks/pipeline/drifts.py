@@ -8,7 +8,7 @@ from tasks.domain import shapes
 from tasks.domain.shapes import Shape
 from tasks.pipeline.dependencies import Dependencies
 from tasks.sources import declared
-from tasks.store import audit, drift
+from tasks.store import audit, drift, versions
 from tasks.store.audit import Actor
 from tasks.store.tables import SchemaDriftLog
 
@@ -40,6 +40,7 @@ def accept(dependencies: Dependencies, drift_id: int, *, actor: Actor) -> int:
         )
         row.status = "accepted"
         audit.add(session, actor, "drift.accept", f"drift/{drift_id}", {"version": version})
+        versions.bump(session, "runs")
         return version
 
 
@@ -69,3 +70,4 @@ def mute(dependencies: Dependencies, drift_id: int, *, actor: Actor) -> None:
         if row.status == "open":
             row.status = "muted"
             audit.add(session, actor, "drift.mute", f"drift/{drift_id}")
+            versions.bump(session, "runs")

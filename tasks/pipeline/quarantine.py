@@ -18,7 +18,7 @@ from tasks.pipeline.dependencies import Dependencies
 from tasks.pipeline.refining import Fresh, Refinery
 from tasks.pipeline.watching import StoredPage
 from tasks.sources.base import Connector
-from tasks.store import audit, news, quotes, raw_pages, rejections, replays, runs, staging
+from tasks.store import audit, news, quotes, raw_pages, rejections, replays, runs, staging, versions
 from tasks.store.audit import Actor
 from tasks.store.rejections import Selection
 from tasks.store.staging import Staged
@@ -88,6 +88,7 @@ def discard(dependencies: Dependencies, selection: Selection, *, actor: Actor) -
         ids = rejections.discard(session, selection)
         if ids:
             audit.add(session, actor, "quarantine.discard", "quarantine", {"ids": ids})
+            versions.bump(session, "runs")
         return len(ids)
 
 
