@@ -5,9 +5,9 @@ FROM python:${PYTHON_VERSION}-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv --without-pip /opt/venv
 COPY requirements.lock /tmp/
-# Every file is one that the lock's hashes name, and nothing is compiled here.
+# Every file is one that the lock's hashes name; nothing is resolved and nothing is compiled here.
 RUN python -m pip --python /opt/venv/bin/python install --no-compile --require-hashes \
-      --only-binary :all: -r /tmp/requirements.lock \
+      --no-deps --only-binary :all: -r /tmp/requirements.lock \
     && find /opt/venv -type d -name tests -prune -exec rm -r {} +
 
 FROM python:${PYTHON_VERSION}-slim

@@ -40,7 +40,9 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 	fi; \
 	echo "Installing into $(VENV) with $$found; the first time takes a minute ..."; \
 	"$$found" -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes \
+	@# The lock names every package, so nothing is resolved: pip's resolver would look at newer releases of
+	@# packages that are wanted with an extra, find no hash for them, and refuse.
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps \
 	  --only-binary :all: --requirement requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
@@ -90,6 +92,7 @@ lint: install ## Check style, types, architecture, spelling and dependencies
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/deptry .
+	$(BIN)/python -m pip --disable-pip-version-check check
 
 .PHONY: test
 test: install ## Run the tests; T=tests/unit/cli for some of them
