@@ -18,6 +18,7 @@ from service.resources import (
     market,
     news,
     operations,
+    quarantine,
     root,
     run_actions,
     runs,
@@ -41,6 +42,7 @@ BLUEPRINTS = (
     stats.blueprint,
     etl.blueprint,
     operations.blueprint,
+    quarantine.blueprint,
 )
 MAX_BODY_BYTES = 64 * 1024
 _ABOUT = (

@@ -1,6 +1,6 @@
 """What every endpoint has without saying so."""
 
-from service.rest.admission import add_rate_limit_headers, admit
+from service.rest.admission import add_rate_limit_headers, admit, require
 from service.rest.answers import (
     about_request,
     actor,
@@ -34,6 +34,7 @@ __all__ = [
     "link_next",
     "read_page",
     "reading",
+    "require",
     "send",
     "send_export",
     "send_list",

@@ -31,6 +31,16 @@ def admit(scope: str) -> None:
     auth.authorise(caller, scope, api_auth=settings.api_auth)
 
 
+def require(scope: str) -> None:
+    """Ask for one more scope of the caller who is in.
+
+    Raises:
+        Unauthorized: No key, where one is needed for that.
+        Forbidden: The key lacks the scope.
+    """
+    auth.authorise(g.caller, scope, api_auth=dependencies().settings.api_auth)
+
+
 def _caller() -> auth.Caller:
     settings = dependencies().settings
     is_trigger = request.endpoint in TRIGGER_ENDPOINTS

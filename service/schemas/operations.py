@@ -1,11 +1,8 @@
-"""Sources and the quarantine on the wire."""
+"""Sources on the wire."""
 
-from typing import Any, ClassVar
+from marshmallow import fields
 
-from marshmallow import fields, pre_load, validate
-
-from service.schemas.base import Answer, Envelope, Exact, Moment, Word
-from service.schemas.paging import Paged, Pagination, RequestMeta
+from service.schemas.base import Answer, Exact, Moment
 
 
 class SourceRow(Answer):
@@ -42,51 +39,3 @@ class SourceList(Answer):
     sources = fields.List(fields.Nested(SourceRow))
     timestamp = Moment()
     api_latency_ms = fields.Float()
-
-
-class RejectionItem(Answer):
-    """An item in quarantine."""
-
-    rejection_id = fields.Integer()
-    source = fields.String()
-    run_id = fields.UUID(allow_none=True)
-    page = fields.Integer()
-    item = fields.Integer()
-    external_id = fields.String(allow_none=True)
-    field = fields.String(metadata={"description": "The vendor's field at fault; `*` for all."})
-    rule = fields.String()
-    reason = fields.String()
-    payload = fields.String(metadata={"description": "The item as the vendor sent it."})
-    state = fields.String()
-    occurrences = fields.Integer()
-    created_at = Moment()
-    updated_at = Moment()
-
-
-class QuarantinePage(Envelope):
-    """A page of the quarantine, newest first."""
-
-    data = fields.List(fields.Nested(RejectionItem))
-    total = fields.Integer(allow_none=True)
-    page = fields.Integer()
-    page_size = fields.Integer()
-    pagination = fields.Nested(Pagination)
-    meta = fields.Nested(RequestMeta)
-
-
-class QuarantineQuery(Paged):
-    """Which rejections are wanted."""
-
-    MAX_LIMIT: ClassVar[int] = 200
-
-    source = Word()
-    run_id = fields.UUID()
-    rule = Word()
-    field = Word()
-    state = fields.String(validate=validate.OneOf(("open", "replayed", "discarded")))
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data

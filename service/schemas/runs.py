@@ -6,6 +6,7 @@ from marshmallow import ValidationError, fields, pre_load, validate, validates_s
 
 from service.schemas.base import Answer, Arguments, Exact, Moment, Word
 from service.schemas.paging import Paged, Pagination, RequestMeta, format_field
+from tasks.core import failpoints
 from tasks.domain.runs import RunStatus
 
 STATUSES = tuple(str(status) for status in RunStatus)
@@ -111,6 +112,29 @@ class RunDetail(RunRow):
     )
 
 
+class FailureOverride(Arguments):
+    """What is to go wrong in a run; what is left out is any."""
+
+    point = fields.String(
+        validate=validate.OneOf(failpoints.NAMES), metadata={"description": "Where."}
+    )
+    type = fields.String(validate=validate.OneOf(failpoints.TYPES))
+    probability = fields.Float(
+        validate=validate.Range(0, 1), metadata={"description": "Of each place that is reached."}
+    )
+    at_record = fields.Integer(
+        strict=True,
+        validate=validate.Range(1, 2**31 - 1),
+        metadata={"description": "At this item of the run, counted from 1."},
+    )
+    seed = fields.Integer(strict=True, metadata={"description": "Makes the same choices again."})
+
+    @validates_schema
+    def _some_failure(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if not data:
+            raise ValidationError(f"Say what is to fail, by some of {', '.join(self.fields)}.")
+
+
 class TriggerBody(Arguments):
     """What to start."""
 
@@ -120,6 +144,13 @@ class TriggerBody(Arguments):
     full_refresh = fields.Boolean(metadata={"description": "Forget the checkpoint."})
     dry_run = fields.Boolean(metadata={"description": "Do all but publish."})
     reason = Word(max_length=500)
+    failure = fields.Nested(
+        FailureOverride,
+        metadata={
+            "description": "Injects failures into these runs. For the scope `admin`, and in "
+            "production only with `ALLOW_FAILURE_INJECTION=true`."
+        },
+    )
 
     @validates_schema
     def _some_source(self, data: dict[str, Any], **_kwargs: Any) -> None:

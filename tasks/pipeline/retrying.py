@@ -53,9 +53,10 @@ def queue_retry(
 ) -> Run:
     """Queue the child in the caller's transaction; call :func:`lifecycle.announce` after it.
 
-    The child has its parent's options, works on the parent's stored pages whatever their age, and
-    asks the source only for what the parent never got. When a later run has completed meanwhile,
-    the child fills the gap but leaves the checkpoint where that run has put it.
+    The child has its parent's options but for failures that were asked for, works on the parent's
+    stored pages whatever their age, and asks the source only for what the parent never got. When a
+    later run has completed meanwhile, the child fills the gap but leaves the checkpoint where that
+    run has put it.
 
     Raises:
         NotFoundError: If there is no such run, or its source is not enabled any more.
@@ -64,7 +65,7 @@ def queue_retry(
     """
     parent = runs.get(session, run_id, lock=True)
     _check(parent)
-    options = dict(parent.options)
+    options = {name: value for name, value in parent.options.items() if name != "failure"}
     if runs.has_completed_since(session, parent):
         options["keep_checkpoint"] = True
     child = lifecycle.insert_run(
