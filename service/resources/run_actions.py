@@ -13,7 +13,6 @@ from service.queries import runs
 from service.schemas.runs import Triggered
 from tasks.domain.runs import FINAL
 from tasks.pipeline import lifecycle, replaying, retrying
-from tasks.store import runs as stored_runs
 from tasks.store.tables import Run
 
 blueprint = rest.Blueprint("run_actions", __name__, description="What to do with runs.")
@@ -55,11 +54,10 @@ class Cancel(MethodView):
     @blueprint.alt_response(409, "CONFLICT")
     def post(self, run_id: UUID) -> Response:
         """Stop a run at its next page boundary; what is loaded stays."""
-        lifecycle.cancel(rest.dependencies(), run_id)
         with rest.writing() as session:
-            run = stored_runs.get(session, run_id)
-            rest.audit(session, "run.cancel", str(run_id), {"source": run.source})
-        return _accepted("cancelled", run_id, run.source, "The run was cancelled.")
+            source = lifecycle.cancel(session, run_id).source
+            rest.audit(session, "run.cancel", str(run_id), {"source": source})
+        return _accepted("cancelled", run_id, source, "The run was cancelled.")
 
 
 @blueprint.route("/runs/<uuid:run_id>/retry")

@@ -252,11 +252,11 @@ def test_pages_cut_from_one_answer_are_stored_together(bench, source):
 def test_a_cancelled_run_stops_and_keeps_what_is_loaded(bench):
     run_id = bench.start()
     bench.step(bench.publisher.messages.pop(0))
-    lifecycle.cancel(bench.dependencies, run_id)
+    bench.cancel(run_id)
     bench.drain()
     assert bench.status(run_id) == "cancelled"
     with pytest.raises(ConflictError, match="cancelled"):
-        lifecycle.cancel(bench.dependencies, run_id)
+        bench.cancel(run_id)
 
 
 def test_a_dry_run_writes_no_market_data_and_moves_no_checkpoint(bench):

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from tasks.core.errors import ConflictError, NotFoundError, PermanentError
-from tasks.pipeline import lifecycle, replaying, retrying
+from tasks.pipeline import replaying, retrying
 from tests.support.engine import ScriptedConnector, coin, workbench
 
 pytestmark = pytest.mark.integration
@@ -62,7 +62,7 @@ def test_a_retry_reuses_the_pages_that_are_stored_however_old_they_are(bench, so
     source.pages_per_request = 3
     run_id = bench.start()
     bench.step(bench.publisher.messages.pop(0))
-    lifecycle.cancel(bench.dependencies, run_id)
+    bench.cancel(run_id)
     bench.publisher.messages.clear()
     age(bench, run_id, days=3)
     source.calls.clear()
@@ -76,7 +76,7 @@ def test_stored_pages_are_cut_into_batches_of_the_usual_size(bench, source):
     source.pages_per_request = 4
     run_id = bench.start()
     bench.step(bench.publisher.messages.pop(0))
-    lifecycle.cancel(bench.dependencies, run_id)
+    bench.cancel(run_id)
     child = retrying.retry(bench.dependencies, run_id)
     batches = bench.rows("select batch from run_pages where run_id = :id order by page", id=child)
     assert [row.batch for row in batches] == [1, 1, 3, 3]
@@ -122,7 +122,7 @@ def test_a_run_that_is_active_or_has_completed_is_not_tried_again(bench, source)
 
 def test_a_replay_is_not_tried_again(bench):
     replay = replaying.replay(bench.dependencies, bench.run())
-    lifecycle.cancel(bench.dependencies, replay)
+    bench.cancel(replay)
     with pytest.raises(ConflictError, match="replay"):
         retrying.retry(bench.dependencies, replay)
 

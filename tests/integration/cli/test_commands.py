@@ -58,11 +58,16 @@ def test_waiting_for_a_run_that_ends_badly_is_not_a_success(dependencies):
         waiting = pool.submit(kasparro_process, "run", "csv", "--wait", "--json")
         while (run := _active_run(dependencies)) is None:
             assert not waiting.done()
-        lifecycle.cancel(dependencies, run.run_id)
+        _cancel(dependencies, run.run_id)
         answer = waiting.result()
     assert answer.code == 1
     assert answer.json()[0]["status"] == "cancelled"
     assert "csv: cancelled" in answer.stderr
+
+
+def _cancel(dependencies, run_id):
+    with dependencies.transaction() as session:
+        lifecycle.cancel(session, run_id)
 
 
 def _active_run(dependencies):
@@ -132,7 +137,7 @@ def test_the_api_is_described_without_a_server(monkeypatch):
 
 def test_a_terminal_shows_a_bar_for_each_run_and_how_it_ended(dependencies):
     (row,) = kasparro("run", "csv", "--json").json()
-    lifecycle.cancel(dependencies, UUID(row["run_id"]))
+    _cancel(dependencies, UUID(row["run_id"]))
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=120)
     run_progress.follow(dependencies, [UUID(row["run_id"])], console)
