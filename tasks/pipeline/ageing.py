@@ -2,7 +2,7 @@
 
 from tasks.pipeline import trust
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import ageing, consensus, publication, versions
+from tasks.store import ageing, consensus, links, publication, versions
 
 _AT_ONCE = 2_000
 
@@ -18,6 +18,8 @@ def age(dependencies: Dependencies) -> int:
         aged = ageing.take_expired(
             session, {source: policy.fresh_for_s for source, policy in trusted.items()}
         )
+        links.lock_shared(session)  # nobody may move an item while its assets are locked
+        consensus.lock(session, aged)
         for start in range(0, len(aged), _AT_ONCE):
             part = aged[start : start + _AT_ONCE]
             consensus.refresh(session, asset_ids=part, policies=trusted)

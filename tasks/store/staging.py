@@ -3,14 +3,14 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 from sqlalchemy.orm import Session
 
 from tasks.domain.records import NewsEntry, Quote, Record
+from tasks.store.session import copy
 from tasks.store.tables import StagedNews, StagedQuote
 
 Kind = Literal["quotes", "news", "history"]
@@ -20,6 +20,13 @@ _TABLES: dict[str, type[StagedQuote | StagedNews]] = {
     "news": StagedNews,
     "history": StagedQuote,
 }
+_DISCARD = [
+    text(
+        f"delete from {table.__tablename__} where ctid = any(array(select ctid"
+        f" from {table.__tablename__} where run_id = :run_id for update skip locked))"  # noqa: S608
+    )
+    for table in (StagedQuote, StagedNews)
+]
 
 
 class Staged(NamedTuple):
@@ -52,11 +59,8 @@ def stage(session: Session, kind: str, run_id: UUID, page: int, staged: Iterable
     )
     buffer.seek(0)
     columns = ", ".join(("run_id", "page", "item", "digest", *_FIELDS[kind]))
-    with closing(session.connection().connection.cursor()) as cursor:
-        cursor.copy_expert(
-            f"copy {table.__tablename__} ({columns}) from stdin with (format csv)", buffer
-        )
-        return int(cursor.rowcount)
+    statement = f"copy {table.__tablename__} ({columns}) from stdin with (format csv)"
+    return copy(session, statement, buffer)
 
 
 def clear(session: Session, kind: str, run_id: UUID, pages: Sequence[int]) -> None:
@@ -66,6 +70,10 @@ def clear(session: Session, kind: str, run_id: UUID, pages: Sequence[int]) -> No
 
 
 def discard(session: Session, run_id: UUID) -> None:
-    """Remove whatever a run left in staging."""
-    for table in (StagedQuote, StagedNews):
-        session.execute(delete(table).where(table.run_id == run_id))
+    """Remove what a run left in staging, but for rows that a worker is about to remove.
+
+    Whoever ends a run holds its row; waiting here for a load, which will wait for that row, would
+    be a deadlock. The load is too late and rolls back, and retention takes what then is left.
+    """
+    for statement in _DISCARD:
+        session.execute(statement, {"run_id": run_id})
