@@ -186,13 +186,13 @@ def _fail(dependencies: Dependencies, run: Run, claim: Claim, error: KasparroErr
         if not kept:
             return None
         word = "retried" if decision.counts else "waited"
-        detail = {"delay_s": round(decision.delay_s, 3), "reason": str(error)}
+        detail = {**error.context, "delay_s": round(decision.delay_s, 3), "reason": str(error)}
         _note(session, claim, word, detail)
         if decision.counts:
             totals.add(session, "etl_retries_total", source=run.source, stage=claim.stage)
         else:
             totals.add(session, "etl_rate_limit_wait_seconds", decision.delay_s, source=run.source)
-    _log.info(f"stage_{word}", stage=claim.stage, page=claim.first, **detail)
+    _log.info(f"stage_{word}", **detail | {"stage": claim.stage, "page": claim.first})
     return decision
 
 

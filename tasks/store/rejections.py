@@ -55,7 +55,8 @@ def add(session: Session, source: str, row: RunPage, entries: Iterable[Quarantin
     }
     if not rows:
         return
-    statement = insert(RejectionRow).values(list(rows.values()))
+    # In the order of their key, so that two batches with the same items never wait in a circle.
+    statement = insert(RejectionRow).values([rows[key] for key in sorted(rows)])
     is_new = RejectionRow.raw_page_id.is_distinct_from(statement.excluded.raw_page_id)
     session.execute(
         statement.on_conflict_do_update(
