@@ -50,13 +50,13 @@ def ensure(session: Session, table: str, *, since: datetime, until: datetime) ->
 
 def _ensure(session: Session, table: str, month: datetime) -> bool:
     end = _after(month, 1)
-    column = TABLES[table]
-    facts = {"table": table, "name": f"{table}_{month:%Y%m}", "first": month, "end": end}
+    column, name = TABLES[table], f"{table}_{month:%Y%m}"
+    facts = {"table": table, "name": name, "first": month, "end": end}
     facts["within"] = _WITHIN.format(column=column, first=month, end=end)
-    if _exists(session, facts["name"]):
+    if _exists(session, name):
         return False
     session.execute(_LOCK)
-    if _exists(session, facts["name"]):
+    if _exists(session, name):
         return False
     has_strays = session.scalar(text(_HAS_STRAYS.format(**facts)))
     for statement in _CARRY if has_strays else (_CREATE,):

@@ -68,7 +68,7 @@ def copy(session: Session, statement: str, rows: StringIO) -> int:
     Raises:
         DBAPIError: As any other statement would.
     """
-    connection = session.connection().connection
+    connection: Any = session.connection().connection.driver_connection
     with closing(connection.cursor()) as cursor:
         try:
             cursor.copy_expert(statement, rows)
@@ -78,6 +78,6 @@ def copy(session: Session, statement: str, rows: StringIO) -> int:
                 None,
                 error,
                 psycopg2.Error,
-                connection_invalidated=bool(connection.dbapi_connection.closed),
+                connection_invalidated=bool(connection.closed),
             ) from error
         return int(cursor.rowcount)

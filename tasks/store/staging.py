@@ -22,8 +22,10 @@ _TABLES: dict[str, type[StagedQuote | StagedNews]] = {
 }
 _DISCARD = [
     text(
-        f"delete from {table.__tablename__} where ctid = any(array(select ctid"
-        f" from {table.__tablename__} where run_id = :run_id for update skip locked))"  # noqa: S608
+        f"""
+        delete from {table.__tablename__} where ctid = any(array(
+          select ctid from {table.__tablename__} where run_id = :run_id for update skip locked))
+        """  # noqa: S608 - put together from constants
     )
     for table in (StagedQuote, StagedNews)
 ]
