@@ -269,7 +269,8 @@ def test_failures_are_for_administrators(system):
     [
         ({}, "failure"),
         ({"point": "nowhere"}, "failure.point"),
-        ({"type": "kill -9"}, "failure.type"),
+        ({"type": "kill"}, "failure.type"),
+        ({"type": "hold"}, "failure.type"),
         ({"probability": 1.5}, "failure.probability"),
         ({"at_record": 0}, "failure.at_record"),
         ({"seed": "x"}, "failure.seed"),
