@@ -91,3 +91,11 @@ def test_whatever_happens_to_a_worker_costs_nothing(market, systems, blow, point
     assert calm.status(calm.run()) == "partial"
     rough.disturb(point, BLOWS[blow])
     check(rough.bench, tables(calm))
+
+
+def test_work_is_put_off_while_the_database_is_away(market, systems):
+    calm, rough = systems
+    market[0].advance(1)
+    assert calm.status(calm.run()) == "partial"
+    rough.disturb(failpoints.AFTER_STAGING, chaos.lose_database)
+    check(rough.bench, tables(calm))

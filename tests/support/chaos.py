@@ -12,6 +12,8 @@ from pathlib import Path
 from uuid import UUID
 
 import redis
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from tasks import bootstrap
 from tasks.core import failpoints
@@ -160,6 +162,25 @@ class System:
 def cut_database(system: System, _pid: int) -> None:
     """The database ends the worker's connections."""
     crashes.cut_database(system.bench, "kasparro-worker")
+
+
+def lose_database(system: System, pid: int) -> None:
+    """The database lets nobody in until a worker has put its work off because of that."""
+    url = system.bench.dependencies.engine.url
+    admin = create_engine(
+        url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool
+    )
+    before = system.worker.log.read_bytes().count(b"stage_put_off")
+    with admin.connect() as connection:
+        connection.execute(text(f'alter database "{url.database}" allow_connections false'))
+        cut_database(system, pid)
+        crashes.let_go(pid)
+        processes.wait_until(
+            lambda: system.worker.log.read_bytes().count(b"stage_put_off") > before,
+            timeout_s=30,
+            what="the work is put off",
+        )
+        connection.execute(text(f'alter database "{url.database}" allow_connections true'))
 
 
 def cut_broker(system: System, _pid: int) -> None:
