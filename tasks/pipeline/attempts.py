@@ -202,6 +202,7 @@ def _give_up(session: Session, run: Run, claim: Claim, error: KasparroError) -> 
     else:
         pages.release(session, claim, delay_s=0, error=str(error), counts=True)
     _note(session, claim, "failed", {"reason": str(error), **error.context})
+    totals.add(session, "etl_give_ups_total", source=run.source, stage=claim.stage)
     status = RunStatus.SKIPPED if isinstance(error, BudgetSpentError) else RunStatus.FAILED
     locked = runs.get(session, run.run_id, lock=True)
     lifecycle.end(session, locked, status, error=error)

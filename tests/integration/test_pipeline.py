@@ -180,6 +180,8 @@ def test_waiting_for_budget_is_no_attempt(bench, source):
     for _ in range(10):
         again = bench.step(message)
         assert (again.delay_s, again.counts) == (5, False)
+    waited = bench.one("select value from metric_totals where name = 'etl_rate_limit_wait_seconds'")
+    assert waited.value == 50
     source.pages[0] = PAGES[0]
     bench.drain()
     assert bench.status(run_id) == "success"
@@ -192,6 +194,11 @@ def test_an_outage_is_tried_again_and_then_fails_the_run(bench, source):
     assert (run.status, run.error_message) == ("failed", "Nobody answers.")
     retries = bench.one("select count(*) as n from run_events where event = 'fetch_retried'").n
     assert retries == 4
+    counted = bench.rows("select name, value from metric_totals where name ~ 'retries|give_ups'")
+    assert {row.name: row.value for row in counted} == {
+        "etl_retries_total": 4,
+        "etl_give_ups_total": 1,
+    }
 
 
 def test_a_failed_run_leaves_the_checkpoint_as_it_was(bench, source):
