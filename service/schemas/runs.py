@@ -7,8 +7,9 @@ from marshmallow import ValidationError, fields, pre_load, validate, validates_s
 from service.schemas.base import Answer, Arguments, Exact, Moment, Word
 from service.schemas.paging import Paged, Pagination, RequestMeta, format_field
 from tasks.core import failpoints
-from tasks.domain.runs import RunStatus
+from tasks.domain.runs import COMPLETED, FINAL, RunStatus
 
+RETRIABLE = tuple(sorted(FINAL - COMPLETED))
 STATUSES = tuple(str(status) for status in RunStatus)
 OLDER_STATUSES = {"failure": "failed", "started": "running"}
 TRIGGERS = ("schedule", "api", "cli", "retry", "backfill", "replay")
@@ -158,6 +159,25 @@ class TriggerBody(Arguments):
             raise ValidationError("Name at least one source, or leave it out.", "sources")
 
 
+class RetryBody(Arguments):
+    """Which runs are to be tried again; nothing said is all that failed or crashed."""
+
+    source = Word(metadata={"example": "coingecko"})
+    status = fields.List(
+        fields.String(validate=validate.OneOf((*RETRIABLE, "failure"))),
+        validate=validate.Length(min=1),
+        metadata={"description": "`failed` and `crashed` unless given."},
+    )
+    since = Moment(metadata={"description": "Queued at this time or later."})
+    until = Moment(metadata={"description": "Queued before this time."})
+
+    @pre_load
+    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
+        if isinstance(data, dict) and data.get("source") == "rss_feed":
+            return {**data, "source": "rss"}
+        return data
+
+
 class TriggeredRun(Answer):
     """What became of one source that was to be started."""
 
@@ -168,6 +188,10 @@ class TriggeredRun(Answer):
     source = fields.String()
     status = fields.String(metadata={"description": "`queued`, or `conflict`."})
     links = fields.Dict(keys=fields.String(), values=fields.String())
+    parent_run_id = fields.String(
+        metadata={"description": "Of a retry: the run tried again.", "format": "uuid"}
+    )
+    reason = fields.String(metadata={"description": "Of a retry: why this run has no child."})
 
 
 class Triggered(Answer):

@@ -11,7 +11,8 @@ from tasks.core.errors import CallerError, ConflictError
 from tasks.domain.runs import ACTIVE, BACKFILL, COMPLETED, FINAL, RunStatus
 from tasks.pipeline import lifecycle
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import runs
+from tasks.store import audit, runs
+from tasks.store.audit import Actor
 from tasks.store.tables import Run
 
 RETRIABLE = FINAL - COMPLETED
@@ -27,13 +28,13 @@ class Retried(NamedTuple):
     reason: str | None = None
 
 
-def retry(dependencies: Dependencies, run_id: UUID, *, request_id: str | None = None) -> UUID:
+def retry(dependencies: Dependencies, run_id: UUID, *, actor: Actor) -> UUID:
     """Queue the child of a run that broke off, and send its first messages.
 
     Args:
         dependencies: Of this process.
         run_id: The run to try again.
-        request_id: Of the API call that asked for it.
+        actor: Who asks.
 
     Returns:
         The child's id.
@@ -43,7 +44,8 @@ def retry(dependencies: Dependencies, run_id: UUID, *, request_id: str | None = 
         ConflictError: As :func:`queue_retry`.
     """
     with dependencies.transaction() as session:
-        child = queue_retry(dependencies, session, run_id, request_id=request_id).run_id
+        child = queue_retry(dependencies, session, run_id, request_id=actor.request_id).run_id
+        audit.add(session, actor, "run.retry", str(run_id), {"child": str(child)})
     lifecycle.announce(dependencies, [child])
     return child
 
@@ -100,6 +102,7 @@ def _check(parent: Run) -> None:
 def retry_matching(
     dependencies: Dependencies,
     *,
+    actor: Actor,
     source: str | None = None,
     statuses: Collection[str] = (RunStatus.FAILED, RunStatus.CRASHED),
     since: datetime | None = None,
@@ -111,6 +114,7 @@ def retry_matching(
 
     Args:
         dependencies: Of this process.
+        actor: Who asks; each child is written down.
         source: Only of this source.
         statuses: Only these; those that cannot be tried again are left out.
         since: Only those queued then or later.
@@ -125,11 +129,12 @@ def retry_matching(
             until=until,
             limit=MOST_AT_ONCE,
         )
-    return [_outcome(dependencies, run) for run in found]
+    return [_outcome(dependencies, run, actor) for run in found]
 
 
-def _outcome(dependencies: Dependencies, run: Run) -> Retried:
+def _outcome(dependencies: Dependencies, run: Run, actor: Actor) -> Retried:
     try:
-        return Retried(run.run_id, run.source, retry(dependencies, run.run_id))
+        child = retry(dependencies, run.run_id, actor=actor)
+        return Retried(run.run_id, run.source, child)
     except CallerError as refusal:
         return Retried(run.run_id, run.source, None, str(refusal))

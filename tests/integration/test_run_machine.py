@@ -23,6 +23,7 @@ from tasks.core.errors import (
 )
 from tasks.domain.runs import ACTIVE, COMPLETED, FINAL, TRANSITIONS, RunStatus
 from tasks.pipeline import replaying, retrying, sweeping
+from tasks.store.audit import Actor
 from tests.support.engine import ScriptedConnector, coin, workbench
 
 pytestmark = pytest.mark.integration
@@ -153,7 +154,10 @@ class RunMachine(RuleBasedStateMachine):
         run = self.one_of(is_retriable, choice)
         if run is not None:
             may = is_retriable(run) and not self.active()
-            self.attempt(may, lambda: retrying.retry(self.bench.dependencies, run.run_id))
+            self.attempt(
+                may,
+                lambda: retrying.retry(self.bench.dependencies, run.run_id, actor=Actor("machine")),
+            )
 
     @rule(choice=st.integers(0, 99))
     def replay(self, choice):
