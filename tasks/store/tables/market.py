@@ -27,7 +27,7 @@ class QuoteRow(Base):
     ``digest`` is of the item's bytes: an item that hashes the same costs nothing further.
     ``use``: used | stale | outlier | held | unpriced. ``held_price_usd`` and ``held_at`` are the
     price that awaits confirmation and its time. ``run_id`` is no foreign key, because every load
-    changes it in every row and the check took a fifth of the upsert.
+    changes it in every row and the check took a fifth of the upsert; nor is it in an index.
     """
 
     __tablename__ = "quotes"
@@ -57,7 +57,6 @@ class QuoteRow(Base):
     __table_args__ = (
         Index("ix_quotes_asset_id", "asset_id"),
         Index("ix_quotes_source_rank", "source", "rank"),
-        Index("ix_quotes_run_id", "run_id"),
     )
 
 
