@@ -71,6 +71,7 @@ def refresh(
     precedence = {source: policy.precedence for source, policy in policies.items()}
     renamed = tickers.renamed(session, ids, precedence)
     touched = tickers.lock(session, ids, renamed)
+    # Whoever adds an observation of these assets needs their locks before it commits.
     several = set(session.scalars(_HAVE_SEVERAL, {"ids": ids}))
     weigh(session, consensus_rules.ALONE, [one for one in ids if one not in several], policies)
     weigh(session, consensus_rules.SEVERAL, sorted(several), policies)
