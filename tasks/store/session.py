@@ -1,12 +1,8 @@
 """The engine and the sessions of a process."""
 
-from contextlib import closing
-from io import StringIO
 from typing import Any
 
-import psycopg2
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 SessionFactory = sessionmaker[Session]
@@ -60,24 +56,3 @@ def create_database_engine(
 def create_session_factory(engine: Engine) -> SessionFactory:
     """Return the factory whose ``begin()`` is one use case's transaction."""
     return sessionmaker(engine, expire_on_commit=False)
-
-
-def copy(session: Session, statement: str, rows: StringIO) -> int:
-    """Send rows by COPY, which SQLAlchemy does not know, and return how many there were.
-
-    Raises:
-        DBAPIError: As any other statement would.
-    """
-    connection: Any = session.connection().connection.driver_connection
-    with closing(connection.cursor()) as cursor:
-        try:
-            cursor.copy_expert(statement, rows)
-        except psycopg2.Error as error:
-            raise DBAPIError.instance(
-                statement,
-                None,
-                error,
-                psycopg2.Error,
-                connection_invalidated=bool(connection.closed),
-            ) from error
-        return int(cursor.rowcount)

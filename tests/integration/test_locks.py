@@ -135,7 +135,7 @@ def test_a_copy_that_takes_too_long_is_an_outage(bench):
 
     run_id = bench.one("select run_id from etl_runs limit 1").run_id
     with pytest.raises(UnavailableError) as raised, bench.dependencies.transaction() as copied:
-        staging.stage(copied, "quotes", run_id, 1, chain.from_iterable(map(many, [copied])))
+        staging.stage(copied, "quotes", run_id, {1: chain.from_iterable(map(many, [copied]))})
     assert raised.value.context == {"cause": "QueryCanceled", "sqlstate": "57014"}
 
 

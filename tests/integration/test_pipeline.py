@@ -18,6 +18,7 @@ from tasks.core.errors import (
 )
 from tasks.domain.runs import Stage
 from tasks.pipeline import ageing, lifecycle, sweeping
+from tasks.sources.base import Fetched
 from tests.support.engine import ScriptedConnector, coin, workbench
 
 pytestmark = pytest.mark.integration
@@ -199,6 +200,25 @@ def test_an_outage_is_tried_again_and_then_fails_the_run(bench, source):
         "etl_retries_total": 4,
         "etl_give_ups_total": 1,
     }
+
+
+def test_what_goes_wrong_while_an_answer_is_cut_is_the_sources_own(bench, source):
+    """A large answer is cut into pages while the database takes them."""
+
+    def cut(pages):
+        yield from pages
+        raise PermanentError("The file ends in the middle.")
+
+    whole = source.fetch
+
+    def fetch(*asked):
+        fetched = whole(*asked)
+        return Fetched(pages=cut(fetched.pages), next_cursor=fetched.next_cursor)
+
+    source.fetch = fetch
+    run = bench.one("select * from etl_runs where run_id = :id", id=bench.run())
+    assert (run.status, run.error_message) == ("failed", "The file ends in the middle.")
+    assert bench.rows("select 1 from raw_pages") == []
 
 
 def test_a_failed_run_leaves_the_checkpoint_as_it_was(bench, source):

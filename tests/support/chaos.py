@@ -104,24 +104,21 @@ class System:
 
     def disturb(self, point: str, blow: Callable[["System", int], None]) -> None:
         """Start a run, strike when it comes by a failpoint for the first time, and let it end."""
-        wanted = {"point": point, "type": failpoints.HOLD}
+        wanted: dict[str, object] = {"point": point, "type": failpoints.HOLD}
         if point == failpoints.AT_RECORD:
             wanted["at_record"] = 4
         run_id = self._start({"failure": wanted})
         struck: list[int] = []
-        ends_at = time.monotonic() + _LONGEST_S
-        while (status := self.bench.status(run_id)) not in crashes.ENDED:
-            assert time.monotonic() < ends_at, f"{point}: still {status}"
-            assert self.worker.process.poll() is None, "the worker has ended"
-            for pid in self._held():
-                if not struck:
-                    blow(self, pid)
+
+        def strike(pid: int, of_run: str) -> None:
+            if not struck and of_run == str(run_id):
                 struck.append(pid)
-                crashes.let_go(pid)
-            self._sweep_when_idle()
-        assert struck, f"{point} was never reached"
-        if status in {"failed", "crashed"}:
-            self._finish()
+                blow(self, pid)
+
+        self._work(lambda: self._has_ended(run_id) and bool(struck), strike, what=point)
+        if self.bench.status(run_id) in {"failed", "crashed"}:
+            taken_up = self._start({})
+            self._work(lambda: self._has_ended(taken_up), strike, what="the next run")
 
     def _start(self, options: Mapping[str, object]) -> UUID:
         dependencies = self.bench.dependencies
@@ -132,20 +129,27 @@ class System:
         lifecycle.announce(dependencies, [run_id])
         return run_id
 
-    def _finish(self) -> None:
-        """Let the next run take up what a run that broke off has left."""
-        run_id = self._start({})
-        ends_at = time.monotonic() + _LONGEST_S
-        while self.bench.status(run_id) not in crashes.ENDED:
-            assert time.monotonic() < ends_at, "the next run does not end"
-            self._sweep_when_idle()
+    def _has_ended(self, run_id: UUID) -> bool:
+        return self.bench.status(run_id) in crashes.ENDED
 
-    def _held(self) -> list[int]:
-        """Return the processes that stand at a failpoint by now."""
-        pids = [int(str(entry["pid"])) for entry in self.worker.injected()]
-        for pid in pids:
-            processes.wait_until(lambda pid=pid: crashes.is_held(pid), timeout_s=5, what="it holds")
-        return pids
+    def _work(
+        self, is_over: Callable[[], bool], strike: Callable[[int, str], None], *, what: str
+    ) -> None:
+        """Let the worker work, release whatever is held, and sweep as beat would."""
+        ends_at = time.monotonic() + _LONGEST_S
+        while not is_over():
+            assert time.monotonic() < ends_at, f"{what}: not within {_LONGEST_S} s"
+            assert self.worker.process.poll() is None, "the worker has ended"
+            for entry in self.worker.injected():
+                pid = int(str(entry["pid"]))
+                processes.wait_until(
+                    lambda pid=pid: crashes.is_held(pid) or not crashes.lives(pid),
+                    timeout_s=5,
+                    what="it stands still",
+                )
+                strike(pid, str(entry["run_id"]))
+                crashes.let_go(pid)
+            self._sweep_when_idle()
 
     def _sweep_when_idle(self) -> None:
         """Sweep as beat would, with the deadlines moved up: when nothing has happened for long."""

@@ -76,6 +76,15 @@ def is_held(pid: int) -> bool:
         return subprocess.run(command, capture_output=True, check=False).stdout.startswith(b"T")
 
 
+def lives(pid: int) -> bool:
+    """Tell whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def let_go(pid: int) -> None:
     """Let a process that is held go on."""
     with suppress(ProcessLookupError):
