@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
@@ -136,20 +136,24 @@ class System:
         self, is_over: Callable[[], bool], strike: Callable[[int, str], None], *, what: str
     ) -> None:
         """Let the worker work, release whatever is held, and sweep as beat would."""
-        ends_at = time.monotonic() + _LONGEST_S
-        while not is_over():
-            assert time.monotonic() < ends_at, f"{what}: not within {_LONGEST_S} s"
+
+        def look() -> bool:
             assert self.worker.process.poll() is None, "the worker has ended"
             for entry in self.worker.injected():
-                pid = int(str(entry["pid"]))
-                processes.wait_until(
-                    lambda pid=pid: crashes.is_held(pid) or not crashes.lives(pid),
-                    timeout_s=5,
-                    what="it stands still",
-                )
-                strike(pid, str(entry["run_id"]))
-                crashes.let_go(pid)
+                self._release(int(str(entry["pid"])), str(entry["run_id"]), strike)
             self._sweep_when_idle()
+            return is_over()
+
+        processes.wait_until(look, timeout_s=_LONGEST_S, what=what)
+
+    def _release(self, pid: int, run_id: str, strike: Callable[[int, str], None]) -> None:
+        processes.wait_until(
+            lambda: crashes.is_held(pid) or not crashes.lives(pid),
+            timeout_s=5,
+            what="it stands still",
+        )
+        strike(pid, run_id)
+        crashes.let_go(pid)
 
     def _sweep_when_idle(self) -> None:
         """Sweep as beat would, with the deadlines moved up: when nothing has happened for long."""
@@ -175,8 +179,10 @@ def lose_database(system: System, pid: int) -> None:
         url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool
     )
     before = system.worker.log.read_bytes().count(b"stage_put_off")
-    with admin.connect() as connection:
-        connection.execute(text(f'alter database "{url.database}" allow_connections false'))
+    with admin.connect() as connection, ExitStack() as afterwards:
+        let = f'alter database "{url.database}" allow_connections '
+        afterwards.callback(connection.execute, text(let + "true"))
+        connection.execute(text(let + "false"))
         cut_database(system, pid)
         crashes.let_go(pid)
         processes.wait_until(
@@ -184,7 +190,6 @@ def lose_database(system: System, pid: int) -> None:
             timeout_s=30,
             what="the work is put off",
         )
-        connection.execute(text(f'alter database "{url.database}" allow_connections true'))
 
 
 def cut_broker(system: System, _pid: int) -> None:
