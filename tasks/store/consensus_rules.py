@@ -114,51 +114,57 @@ suspected as (
 )"""  # noqa: S608 - put together from constants
 
 
-def _published(rule: Several, *, grouped: bool) -> str:
-    # Whatever is not the price comes from the first used source that knows it, never from a stale
-    # one.
-    order = "d.used desc, d.precedence, d.source, d.external_id"
-    attributes = ",\n    ".join(
-        f"{rule.first(f'd.{column}', f'd.timely and d.{column} is not null', order)} {column}"
-        for column in _FIGURES
-    )
-    nearest = (
-        "d.used desc, abs(d.price_usd - s.price), d.timely desc, d.precedence, d.source,"
-        " d.external_id"
-    )
-    by_source = "d.precedence, d.source"
-    spread = "s.asset_id, s.price, s.all_held, s.spread, s.used_count, s.is_stale"
-    # One observation is its own group.
-    together = "join decided d using (asset_id)" if grouped else "cross join lateral (select s.*) d"
+def _priced(rule: Several, *, grouped: bool) -> str:
     return f"""
 prices as (
   select {"asset_id" if grouped else "decided.*"}, {rule.count("used")} used_count,
-    {rule.any("held")} some_held,
-    not {rule.any("live")} is_stale, {rule.median("price_usd", "used")} middle,
-    {rule.highest("price_usd", "used")} highest, {rule.lowest("price_usd", "used")} lowest
+    {rule.any("held")} some_held, not {rule.any("live")} is_stale,
+    {rule.median("price_usd", "used")} middle, {rule.highest("price_usd", "used")} highest,
+    {rule.lowest("price_usd", "used")} lowest
   from decided {"group by asset_id" if grouped else ""}
 ), spreads as (
   select p.*, some_held and used_count = 0 all_held,
     case when used_count = 1 then highest else trim_scale(middle) end price,
     case when used_count > 1 and middle > 0 then (highest - lowest) / middle end spread
   from prices p
-), published as materialized (
-  select s.asset_id, s.price, s.all_held, trim_scale(round(s.spread * 100, 4)) price_spread_pct,
+)"""  # noqa: S608 - put together from constants
+
+
+# Whatever is not the price comes from the first used source that knows it, never from a stale one.
+_BY_SOURCE = "d.precedence, d.source"
+_BEST_FIRST = f"d.used desc, {_BY_SOURCE}, d.external_id"
+_NEAREST_FIRST = (
+    f"d.used desc, abs(d.price_usd - s.price), d.timely desc, {_BY_SOURCE}, d.external_id"
+)
+_CONFIDENCE = """
     case when s.all_held then :confidence_if_held when s.price is null then null
       else trim_scale(round((cast(:confidence_by_count as numeric[]))[least(s.used_count, 4)]
         * case when s.spread > :tolerance then :confidence_if_disagreeing
             else 1 - coalesce(:confidence_lost * s.spread / :tolerance, 0) end
-        * case when s.is_stale then :confidence_if_stale else 1 end, 2)) end confidence,
-    {rule.list("d.source", "not d.superseded", by_source)} sources,
-    coalesce({rule.list("d.source", "d.used", by_source)}, '{{}}') sources_used,
-    {rule.list("array[d.source, d.external_id]", "true", nearest)} provider,
-    {attributes},
+        * case when s.is_stale then :confidence_if_stale else 1 end, 2)) end"""
+
+
+def _published(rule: Several, *, grouped: bool) -> str:
+    group = "group by s.asset_id, s.price, s.all_held, s.spread, s.used_count, s.is_stale"
+    # One observation is its own group.
+    together = "join decided d using (asset_id)" if grouped else "cross join lateral (select s.*) d"
+    figures = ",\n    ".join(
+        f"{rule.first(f'd.{column}', f'd.timely and d.{column} is not null', _BEST_FIRST)} {column}"
+        for column in _FIGURES
+    )
+    return f"""
+published as materialized (
+  select s.asset_id, s.price, s.all_held, trim_scale(round(s.spread * 100, 4)) price_spread_pct,
+    {_CONFIDENCE} confidence,
+    {rule.list("d.source", "not d.superseded", _BY_SOURCE)} sources,
+    coalesce({rule.list("d.source", "d.used", _BY_SOURCE)}, '{{}}') sources_used,
+    {rule.list("array[d.source, d.external_id]", "true", _NEAREST_FIRST)} provider,
+    {figures},
     coalesce({rule.highest("d.observed_at", "d.used")},
       {rule.highest("d.observed_at", "d.timely")},
       {rule.highest("d.observed_at", "true")}) observed_at,
     {rule.highest("d.ingested_at", "true")} ingested_at
-  from spreads s {together}
-  {f"group by {spread}" if grouped else ""}
+  from spreads s {together} {group if grouped else ""}
 )"""  # noqa: S608 - put together from constants
 
 
@@ -241,10 +247,15 @@ SEVERAL = _statement(
     ),
     _MEASURED,
     _judged(Several(" over asset")),
+    _priced(Several(), grouped=True),
     _published(Several(), grouped=True),
 )
 """Decides about assets whatever the number of their observations."""
 ALONE = _statement(
-    _voices(Alone(), "false"), _UNMEASURED, _judged(Alone()), _published(Alone(), grouped=False)
+    _voices(Alone(), "false"),
+    _UNMEASURED,
+    _judged(Alone()),
+    _priced(Alone(), grouped=False),
+    _published(Alone(), grouped=False),
 )
 """Decides the same about assets with one observation each."""
