@@ -62,18 +62,25 @@ class Versions:
 
 
 def _read(engine: Engine, topics: Topics) -> str:
-    pooled = engine.raw_connection()
     try:
-        facts = _ask(pooled, topics)
+        facts = _ask_driver(engine, topics)
     except Error:  # again in the usual way, which replaces lost connections and names errors
-        pooled.invalidate()
         with engine.connect() as connection:
             facts = list(connection.exec_driver_sql(_CURRENT, (list(topics),)))
             if "runs" in topics:
                 facts += connection.exec_driver_sql(_NEWEST_EVENT)
+    return repr(facts)
+
+
+def _ask_driver(engine: Engine, topics: Topics) -> list[Any]:
+    pooled = engine.raw_connection()
+    try:
+        return _ask(pooled, topics)
+    except Error:
+        pooled.invalidate()
+        raise
     finally:
         pooled.close()
-    return repr(facts)
 
 
 def _ask(pooled: PoolProxiedConnection, topics: Topics) -> list[Any]:
