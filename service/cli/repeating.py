@@ -44,7 +44,7 @@ def retry(  # noqa: PLR0913 - one for each option
     data_dir: Path,
     as_json: bool,
 ) -> None:
-    """Try runs again that broke off: those named, else all that match.
+    """Try runs again that broke off, or those named.
 
     Each gets a child that begins at the first step that did not finish. A source has one active
     run, so of several of one source the newest gets it.
@@ -81,9 +81,10 @@ def retry(  # noqa: PLR0913 - one for each option
 @data_dir_option
 @json_option
 def replay(*, source: str, since: datetime, until: datetime, data_dir: Path, as_json: bool) -> None:
-    """Load again what a source brought in some time, by today's rules and without one call.
+    """Load again what a source has brought.
 
-    The pages are taken from the database. Nothing newer is replaced.
+    What was stored in some time is read by today's rules, without one call. Nothing newer is
+    replaced.
     """
     from service.cli import connecting, output, triggering  # noqa: PLC0415 - as in retry
     from tasks.pipeline import replaying  # noqa: PLC0415
