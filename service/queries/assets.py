@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, case, func, literal, select
 
-from service.queries import market
+from service.queries import links, market
 from tasks.core.errors import NotFoundError
 from tasks.store.tables import Asset, AssetLink, QuoteRow
 
@@ -60,7 +60,7 @@ def observations(connection: Connection, asset_id: int) -> list[dict[str, Any]]:
             AssetLink.confidence.label("link_confidence"),
             AssetLink.evidence.label("link_evidence"),
             AssetLink.decided_by.label("link_decided_by"),
-            AssetLink.status.label("link_status"),
+            links.status().label("link_status"),
         )
         .outerjoin(
             AssetLink,

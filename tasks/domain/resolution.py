@@ -161,13 +161,15 @@ class _Joining:
 
     def group(self, cluster: _Cluster) -> Group:
         ordered = sorted(cluster.items, key=lambda item: self.places[item.key])
-        return Group(tuple(self._member(item, ordered[0]) for item in ordered), cluster.asset)
+        # Who joins an asset that is settled founds nothing, whatever the order of their sources.
+        founder = ordered[0] if cluster.asset is None else None
+        return Group(tuple(self._member(item, founder) for item in ordered), cluster.asset)
 
-    def _member(self, item: ItemFacts, first: ItemFacts) -> Member:
+    def _member(self, item: ItemFacts, founder: ItemFacts | None) -> Member:
         candidates = tuple(self._candidates(item))[:MAX_CANDIDATES]
         if item.asset is not None:
             return Member(item, "settled", Decimal(1), candidates=candidates)
-        if item is first or not self.accepted[item.key]:
+        if item is founder or not self.accepted[item.key]:
             return Member(item, "founded", Decimal(1), candidates=candidates)
         pair = min(self.accepted[item.key], key=_strongest_first)
         return Member(

@@ -71,13 +71,23 @@ def link_staged(
 
 
 def resolve(
-    session: Session, unknown: Sequence[ItemFacts], *, precedence: Mapping[str, int] | None = None
+    session: Session,
+    unknown: Sequence[ItemFacts],
+    *,
+    around: Sequence[ItemFacts] = (),
+    precedence: Mapping[str, int] | None = None,
 ) -> LinkOutcome:
     """Decide where unknown items belong, and anew where their rivals do that may still move.
 
     The caller holds the lock (see :func:`tasks.store.links.lock`).
+
+    Args:
+        session: Of the caller's transaction.
+        unknown: Items without a link.
+        around: Items with one whose neighbourhood is to be decided anew, too.
+        precedence: Of sources; lower names an asset.
     """
-    known = links.read_related(session, unknown)
+    known = links.read_related(session, [*unknown, *around])
     items = [*unknown, *(entry.facts for entry in known.values())]
     groups = resolution.resolve(items, precedence=precedence or _BUILTIN_PRECEDENCE)
     current = {key: entry.asset_id for key, entry in known.items()}
