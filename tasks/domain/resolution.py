@@ -77,6 +77,10 @@ class _Cluster:
     def asset(self) -> int | None:
         return next((item.asset for item in self.items if item.asset is not None), None)
 
+    @property
+    def known(self) -> set[str]:
+        return {item.known for item in self.items if item.known}
+
 
 def resolve(items: Iterable[ItemFacts], *, precedence: Mapping[str, int]) -> list[Group]:
     """Say which items are one asset.
@@ -126,6 +130,8 @@ class _Joining:
 
     def _may_join(self, one: _Cluster, other: _Cluster) -> bool:
         if one.sources & other.sources or (one.asset is not None and other.asset is not None):
+            return False
+        if one.known and other.known and one.known != other.known:
             return False
         return not any(
             pair.evidence.contradicts and self.of[_far(pair, item).key] is other
@@ -203,6 +209,8 @@ def _pairs(items: Sequence[ItemFacts]) -> Iterator[_Pair]:
         if (one.key, other.key) in done:
             continue
         done.add((one.key, other.key))
+        if one.known and other.known and one.known != other.known:
+            continue  # the id map calls them two
         evidence = weigh(one, other)
         if evidence.likeness >= CONSIDER_FROM:
             yield _Pair(one, other, evidence)

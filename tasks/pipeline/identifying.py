@@ -1,6 +1,6 @@
-"""What operators say about identity."""
+"""What operators say about identity: which asset an item is, and the map of known ids."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -8,10 +8,11 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from tasks.core.errors import InvalidInputError
+from tasks.domain.id_maps import KnownId
 from tasks.domain.identity import ItemKey
 from tasks.pipeline import trust
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import consensus, decisions, publication, versions
+from tasks.store import audit, consensus, decisions, known_ids, links, publication, versions
 from tasks.store.audit import Actor
 from tasks.store.consensus import SourcePolicy
 
@@ -32,6 +33,23 @@ class Link(NamedTuple):
     status: str
     decided_by: str
     decided_at: datetime
+
+
+class Mapped(NamedTuple):
+    """What a map of known ids did.
+
+    Attributes:
+        ids: Ids in the map.
+        changed: Those that were not in it before or are not any more, or have other twins.
+        moved: Items that changed their asset.
+        refused: Ids, as ``source/external_id``, that stay apart from their twins because an
+            operator's link says so.
+    """
+
+    ids: int
+    changed: int
+    moved: int
+    refused: list[str]
 
 
 def link(
@@ -83,6 +101,24 @@ def unlink(dependencies: Dependencies, item: ItemKey, *, actor: Actor) -> Link:
         decision = decisions.release(session, item, actor=actor, precedence=_precedence(trusted))
         _publish(session, trusted, decision)
         return _link(session, item)
+
+
+def map_ids(dependencies: Dependencies, known: Sequence[KnownId], *, actor: Actor) -> Mapped:
+    """Replace the map of known ids, and decide anew about the items that are not as it says.
+
+    Args:
+        dependencies: Of this process.
+        known: The whole map; what is not in it is not known any more.
+        actor: Whose map it is.
+    """
+    trusted = trust.policies(dependencies)
+    with dependencies.transaction() as session:
+        links.lock(session)
+        replaced = known_ids.replace(session, known, precedence=_precedence(trusted))
+        _publish(session, trusted, replaced.decision)
+        mapped = Mapped(len(known), replaced.changed, replaced.moved, known_ids.refused(session))
+        audit.add(session, actor, "id_map.replaced", "id_map", mapped._asdict())
+    return mapped
 
 
 def _require(source: str, trusted: Mapping[str, SourcePolicy]) -> None:
