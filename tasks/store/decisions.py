@@ -25,6 +25,7 @@ _ASSET = text("select asset_id from assets where asset_id = :asset")
 _ASSET_CALLED = text(
     """
     select asset_id from assets where wire_id in (:asset, upper(:asset)) or slug_id = :asset
+      or asset_id = (select asset_id from asset_links where slug_id = :asset)
     order by (wire_id = :asset) desc, (slug_id = :asset) desc limit 1
     """
 )
