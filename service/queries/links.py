@@ -55,9 +55,9 @@ def unresolved(filters: dict[str, Any]) -> Listing:
     )
 
 
-def status() -> ColumnElement[str]:
+def status() -> ColumnElement[str | None]:
     """Return ``unresolved`` for a link with a likely twin that could still be joined to it."""
-    return case((_is_unresolved(), "unresolved"), else_="linked")
+    return case((_is_unresolved(), "unresolved"), (AssetLink.status.is_not(None), "linked"))
 
 
 def _is_unresolved() -> ColumnElement[bool]:

@@ -1,5 +1,8 @@
 """What an operator says about identity, over HTTP, and what the runs after it make of it."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
 from tests.support.api import exact
@@ -219,6 +222,22 @@ def test_an_operators_link_is_not_overruled_by_the_next_operator(moons, key):
         answer = _link(moons, key, **other)
         assert answer.status_code == 409
         assert "take that back first" in answer.json["detail"]
+
+
+def test_of_two_operators_at_once_one_decides_and_the_other_is_told(moons, key):
+    start = Barrier(2)
+
+    def decide(wire_id):
+        client = moons.api.app.test_client()
+        body = {"source": "coinpaprika", "external_id": "moon-moon", "id": wire_id}
+        start.wait()
+        return client.post("/assets/links", json=body, headers=key).status_code
+
+    with ThreadPoolExecutor() as pool:
+        statuses = sorted(pool.map(decide, ["MOON~moon-2", "MOON~moon-3"]))
+    assert statuses == [201, 409]
+    decided = "select count(*) as n from audit_log where action = 'asset_link.decided'"
+    assert moons.bench.one(decided).n == 1
 
 
 @pytest.mark.parametrize(
