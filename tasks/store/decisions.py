@@ -104,10 +104,11 @@ def decide(
     """
     links.lock(session)
     before = link(session, item)
-    asset_id, founded = _target(session, before, asset)
-    if before.method == "operator" and before.asset_id == asset_id:
+    wanted = _wanted(session, before, asset)
+    if before.method == "operator":
+        _refuse_another(before, wanted)
         return Decision([], [], 0)
-    _refuse_second(before)
+    asset_id = _found(session, before) if wanted is None else wanted
     decided = {"asset_id": asset_id, "former_id": before.asset_id, "actor": actor.name}
     session.execute(_DECIDE, _parameters(item) | decided)
     session.execute(_SETTLE, _parameters(item) | decided)
@@ -116,7 +117,7 @@ def decide(
     closed = _follow(session, before, asset_id, actor)
     around = [links.facts(before, before.source)]
     outcome = linking.resolve(session, [], around=around, precedence=precedence)
-    return _decision(outcome, {before.asset_id, asset_id}, closed, founded)
+    return _decision(outcome, {before.asset_id, asset_id}, closed, int(wanted is None))
 
 
 def release(
@@ -142,26 +143,29 @@ def release(
     return _decision(outcome, {before.asset_id}, [], 0)
 
 
-def _target(session: Session, before: Row[Any], asset: int | str | None) -> tuple[int, int]:
-    """Return the asset that is meant, and how many were made for it."""
-    if asset is not None:
-        statement = _ASSET if isinstance(asset, int) else _ASSET_CALLED
-        found = session.scalar(statement, {"asset": asset})
-        if found is None:
-            raise NotFoundError(f"There is no asset {asset!r}.")
-        return found, 0
-    if session.scalar(_COUNT, {"asset_id": before.asset_id}) == 1:
-        return before.asset_id, 0
-    (asset_id,) = assets.found(session, [links.facts(before, before.source)]).values()
-    return asset_id, 1
+def _wanted(session: Session, before: Row[Any], asset: int | str | None) -> int | None:
+    """Return the asset that is meant; None for one that is to be made."""
+    if asset is None:
+        is_alone = session.scalar(_COUNT, {"asset_id": before.asset_id}) == 1
+        return before.asset_id if is_alone else None
+    statement = _ASSET if isinstance(asset, int) else _ASSET_CALLED
+    found: int | None = session.scalar(statement, {"asset": asset})
+    if found is None:
+        raise NotFoundError(f"There is no asset {asset!r}.")
+    return found
 
 
-def _refuse_second(before: Row[Any]) -> None:
-    if before.method == "operator":
+def _refuse_another(before: Row[Any], wanted: int | None) -> None:
+    if before.asset_id != wanted:
         raise ConflictError(
             f"{before.source}/{before.external_id} was linked to {before.wire_id} by "
             f"{before.decided_by}; take that back first."
         )
+
+
+def _found(session: Session, before: Row[Any]) -> int:
+    (asset_id,) = assets.found(session, [links.facts(before, before.source)]).values()
+    return asset_id
 
 
 def _follow(session: Session, before: Row[Any], asset_id: int, actor: Actor) -> list[int]:
