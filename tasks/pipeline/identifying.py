@@ -138,8 +138,8 @@ def _publish(
 ) -> None:
     if not decision.changed and not decision.closed:
         return
-    consensus.refresh(session, asset_ids=decision.changed, policies=trusted)
-    publication.append(session, decision.changed, closed=decision.closed)
+    published = consensus.refresh(session, asset_ids=decision.changed, policies=trusted)
+    publication.append(session, published, closed=decision.closed)
     versions.bump(session, "data", added_rows=decision.founded - len(decision.closed))
     if decision.closed:
         versions.bump(session, "news")  # they are now news of the asset the items went to

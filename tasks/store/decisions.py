@@ -47,6 +47,7 @@ _SETTLE = text(
       where l.source = :source and l.external_id = :external_id)
     """
 )
+_OPEN = text("select asset_id from assets where asset_id = any(cast(:ids as bigint[]))")
 _COUNT = text("select count(*) from asset_links where asset_id = :asset_id")
 
 
@@ -114,10 +115,10 @@ def decide(
     session.execute(_SETTLE, _parameters(item) | decided)
     detail = {"asset_id": asset_id, "from": before.asset_id, "reason": reason}
     audit.add(session, actor, "asset_link.decided", "/".join(item), detail)
-    closed = _follow(session, before, asset_id, actor)
+    touched = _follow(session, before, asset_id, actor)
     around = [links.facts(before, before.source)]
     outcome = linking.resolve(session, [], around=around, precedence=precedence)
-    return _decision(outcome, {before.asset_id, asset_id}, closed, int(wanted is None))
+    return _decision(session, touched, outcome, int(wanted is None))
 
 
 def release(
@@ -140,7 +141,7 @@ def release(
     detail = {"asset_id": before.asset_id}
     audit.add(session, actor, "asset_link.released", "/".join(item), detail)
     outcome = reopening.reopen(session, [item], precedence=precedence)
-    return _decision(outcome, {before.asset_id}, [], 0)
+    return _decision(session, {before.asset_id}, outcome, 0)
 
 
 def _wanted(session: Session, before: Row[Any], asset: int | str | None) -> int | None:
@@ -168,22 +169,20 @@ def _found(session: Session, before: Row[Any]) -> int:
     return asset_id
 
 
-def _follow(session: Session, before: Row[Any], asset_id: int, actor: Actor) -> list[int]:
-    """Carry what was observed of the item over; return the asset it left if that is no more."""
+def _follow(session: Session, before: Row[Any], asset_id: int, actor: Actor) -> set[int]:
+    """Carry what was observed of the item over; return the assets that this changed."""
     if before.asset_id == asset_id:
-        return []
+        return {asset_id}
     item = (before.source, before.external_id)
     moves = [Move(item=item, from_asset=before.asset_id, to_asset=asset_id)]
     assets.move(session, moves, actor=actor.name, request_id=actor.request_id)
-    assets.close(session, [before.asset_id], moves)
-    is_left = session.scalar(_COUNT, {"asset_id": before.asset_id})
-    return [] if is_left else [before.asset_id]
+    return {before.asset_id, asset_id, *assets.close(session, [before.asset_id], moves)}
 
 
-def _decision(outcome: LinkOutcome, touched: set[int], closed: list[int], founded: int) -> Decision:
-    gone = {*closed, *outcome.closed_assets}
-    changed = ({*touched, *outcome.changed_assets}) - gone
-    return Decision(sorted(changed), sorted(gone), founded + outcome.founded)
+def _decision(session: Session, touched: set[int], outcome: LinkOutcome, founded: int) -> Decision:
+    changed = touched | outcome.changed_assets
+    closed = (touched | outcome.closed_assets) - set(session.scalars(_OPEN, {"ids": [*changed]}))
+    return Decision(sorted(changed - closed), sorted(closed), founded + outcome.founded)
 
 
 def _parameters(item: ItemKey) -> dict[str, Any]:
