@@ -95,8 +95,8 @@ def resolve(
     founded = {key: current[key] for key, entry in known.items() if entry.method == "founded"}
     placements = placement.place(groups, founded)
     assets.defer_names(session)
-    changes = _Changes(session, placements, known)
-    outcome = changes.write(placement.left_empty(placements, current))
+    empty = placement.left_empty(placements, current)
+    outcome = _Changes(session, placements, known, empty).write()
     assets.check_names(session)
     return outcome
 
@@ -105,19 +105,24 @@ class _Changes:
     """The difference between what was decided and what is written."""
 
     def __init__(
-        self, session: Session, placements: Sequence[Placement], known: Mapping[ItemKey, Known]
+        self,
+        session: Session,
+        placements: Sequence[Placement],
+        known: Mapping[ItemKey, Known],
+        empty: Sequence[int],
     ) -> None:
         self.session = session
         self.known = known
+        self.empty = empty
         kept = [(entry.asset, entry.group) for entry in placements if entry.asset is not None]
         fresh = [entry.group for entry in placements if entry.asset is None]
         # Old slugs must be free before new assets take theirs, or checked at the end; they are.
-        assets.rename(session, _naming(kept))
+        assets.rename(session, _naming(kept), empty)
         founded = assets.found(session, [_first(group) for group in fresh])
         self.founded = len(founded)
         self.groups = [*kept, *((founded[_first(group).key], group) for group in fresh)]
 
-    def write(self, empty: Sequence[int]) -> LinkOutcome:
+    def write(self) -> LinkOutcome:
         members = [(member, asset) for asset, group in self.groups for member in group.members]
         new = [entry for entry in members if entry[0].facts.key not in self.known]
         old = [entry for entry in members if self._differs(*entry)]
@@ -128,14 +133,14 @@ class _Changes:
         changed = {asset for _, asset in new} | {move.to_asset for move in moves}
         if moves:
             assets.move(self.session, moves, actor="resolver")
-            changed.update(assets.close(self.session, empty, moves))
-        changed |= {move.from_asset for move in moves} - set(empty)
+            changed.update(assets.close(self.session, self.empty, moves))
+        changed |= {move.from_asset for move in moves} - set(self.empty)
         return LinkOutcome(
             linked=len(new),
             founded=self.founded,
             unresolved=sum(bool(member.candidates) for member, _ in new),
             moved=len(moves),
-            closed_assets=frozenset(empty),
+            closed_assets=frozenset(self.empty),
             changed_assets=frozenset(changed),
         )
 

@@ -211,6 +211,20 @@ def test_the_item_that_named_an_asset_gets_another_id_when_it_leaves(session):
     assert "MOON~moon-moon.coinpaprika" in slugs
 
 
+def test_an_item_names_no_second_asset_by_the_id_it_left_behind(session):
+    load(session, "coingecko", [_moon("moon")])
+    load(session, "csv", [quote("LUNA", "LUNA", "Terra", "3")])
+    item, kept = ("coingecko", "moon"), asset(session, "coingecko", "moon").asset_id
+    decisions.decide(session, ("csv", "LUNA"), kept, actor=_ANN)
+    decisions.decide(session, item, None, actor=_ANN)
+    decisions.release(session, item, actor=_ANN)
+    numbered = asset(session, "coingecko", "moon").slug_id
+    assert numbered.startswith("MOON~moon.")
+    load(session, "coinpaprika", [_moon("moon-moon")])
+    assert asset(session, "coinpaprika", "moon-moon").slug_id == numbered
+    assert asset(session, "csv", "LUNA").slug_id == "MOON~moon"
+
+
 def test_only_what_exists_can_be_decided(session):
     load(session, "coinpaprika", [_moon("moon-moon")])
     with pytest.raises(NotFoundError):
