@@ -5,6 +5,7 @@ from threading import Barrier
 
 import pytest
 
+from tasks.core.settings import load_settings
 from tests.support.api import exact
 from tests.support.markets import market
 from tests.support.vendors import bitcoin, running_vendors, stamp, ticker
@@ -30,6 +31,23 @@ def moons(vendors):
     """Two coins of CoinGecko that CoinPaprika's one could be."""
     _say(vendors)
     return vendors
+
+
+@pytest.fixture(scope="module")
+def still(databases, servers, tmp_path_factory):
+    """The same moons, for tests that change nothing."""
+    with databases.cloned() as url, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DATABASE_URL", url)
+        environment.setenv("REDIS_URL", servers["REDIS_URL"])
+        environment.setenv("CSV_PATH", str(tmp_path_factory.mktemp("still") / "csv"))
+        with running_vendors(load_settings()) as vendors:
+            _say(vendors)
+            yield vendors
+
+
+@pytest.fixture
+def still_key(still):
+    return {"X-API-Key": still.api.key("admin")}
 
 
 def _moon(identifier, price, cap):
@@ -68,8 +86,8 @@ def _ids(vendors):
     return {row.external_id: row.wire_id for row in rows}
 
 
-def test_an_unresolved_item_is_listed_with_its_candidates_and_their_assets(moons, key):
-    body = exact(_unresolved(moons, key))
+def test_an_unresolved_item_is_listed_with_its_candidates_and_their_assets(still, still_key):
+    body = exact(_unresolved(still, still_key))
     rows = {row["external_id"]: row for row in body["data"]}
     assert set(rows) == {"moon-2", "moon-3", "moon-moon"}
     assert body["pagination"]["total"] == 3
@@ -81,7 +99,7 @@ def test_an_unresolved_item_is_listed_with_its_candidates_and_their_assets(moons
     assert (first["id"], first["price_usd"]) == ("MOON", 1)
     assert first["score"] >= 60
     assert first["agrees"][:2] == ["symbol", "name"]
-    assert moons.row(ticker="MOON")["asset_id"] == first["asset_id"]
+    assert still.row(ticker="MOON")["asset_id"] == first["asset_id"]
 
 
 def test_a_decision_joins_prices_history_and_ids_at_once(moons, key):
@@ -207,13 +225,13 @@ def test_the_same_decision_again_changes_nothing(moons, key):
         ({"id": "MOON", "who": "me"}, 422, "Unknown field"),
     ],
 )
-def test_a_decision_that_makes_no_sense_is_refused_by_name(moons, key, body, status, words):
-    before = _ids(moons)
-    answer = _link(moons, key, **body)
+def test_a_decision_that_makes_no_sense_is_refused_by_name(still, still_key, body, status, words):
+    before = _ids(still)
+    answer = _link(still, still_key, **body)
     assert answer.status_code == status
     assert words in answer.text
     assert answer.mimetype == "application/problem+json"
-    assert _ids(moons) == before
+    assert _ids(still) == before
 
 
 def test_an_operators_link_is_not_overruled_by_the_next_operator(moons, key):
@@ -249,8 +267,8 @@ def test_of_two_operators_at_once_one_decides_and_the_other_is_told(moons, key):
         ("csv/%00", 404),
     ],
 )
-def test_only_an_operators_link_can_be_taken_back(moons, key, item, status):
-    answer = _unlink(moons, key, item)
+def test_only_an_operators_link_can_be_taken_back(still, still_key, item, status):
+    answer = _unlink(still, still_key, item)
     assert answer.status_code == status
     assert answer.mimetype == "application/problem+json"
 
@@ -263,30 +281,30 @@ def test_a_link_whose_id_has_slashes_is_taken_back(moons, key):
     assert _unlink(moons, key, "csv/s1%2Fcoin%201").json["id"] == "S1"
 
 
-def test_the_list_is_walked_in_every_style_and_each_item_comes_once(moons, key):
-    expected = [row["external_id"] for row in _unresolved(moons, key).json["data"]]
+def test_the_list_is_walked_in_every_style_and_each_item_comes_once(still, still_key):
+    expected = [row["external_id"] for row in _unresolved(still, still_key).json["data"]]
     for style in ({"limit": 1, "offset": None}, {"page_size": 1, "page": None}):
         name = next(name for name, value in style.items() if value is None)
         first = 0 if name == "offset" else 1
-        pages = [_unresolved(moons, key, **style | {name: first + n}).json for n in range(3)]
+        pages = [_unresolved(still, still_key, **style | {name: first + n}).json for n in range(3)]
         assert [row["external_id"] for page in pages for row in page["data"]] == expected
     walked, query = [], {"limit": 2}
     while True:
-        page = _unresolved(moons, key, **query).json
+        page = _unresolved(still, still_key, **query).json
         walked += [row["external_id"] for row in page["data"]]
         if page["pagination"]["next_cursor"] is None:
             break
         query["cursor"] = page["pagination"]["next_cursor"]
     assert walked == expected
-    assert list(_listed(moons, key, source="coinpaprika")) == ["moon-moon"]
-    assert _unresolved(moons, key, page=1, offset=1).status_code == 422
-    assert _unresolved(moons, key, sources="csv").status_code == 422
+    assert list(_listed(still, still_key, source="coinpaprika")) == ["moon-moon"]
+    assert _unresolved(still, still_key, page=1, offset=1).status_code == 422
+    assert _unresolved(still, still_key, sources="csv").status_code == 422
 
 
 @pytest.mark.parametrize("scopes", [(), ("read", "run")])
-def test_only_an_admin_sees_and_decides(moons, scopes):
-    key = {"X-API-Key": moons.api.key(*scopes)} if scopes else {}
+def test_only_an_admin_sees_and_decides(still, scopes):
+    key = {"X-API-Key": still.api.key(*scopes)} if scopes else {}
     expected = 403 if scopes else 401
-    assert _unresolved(moons, key).status_code == expected
-    assert _link(moons, key, id="MOON").status_code == expected
-    assert _unlink(moons, key).status_code == expected
+    assert _unresolved(still, key).status_code == expected
+    assert _link(still, key, id="MOON").status_code == expected
+    assert _unlink(still, key).status_code == expected
