@@ -111,6 +111,13 @@ _CLOSE = text(
     """
 )
 
+_GONE = text(
+    """
+    select gone_id from unnest(cast(:ids as bigint[])) i (gone_id)
+    where not exists (select from assets a where a.asset_id = gone_id)
+    """
+)
+
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
     """An item that leaves an asset for another."""
@@ -184,6 +191,11 @@ def close(session: Session, empty: Sequence[int], moves: Sequence[Move]) -> list
     session.execute(_FOLLOW, _parameters(moves) | {"empty": list(empty)})
     orphaned = set(session.scalars(_CLOSE, {"empty": list(empty)}))
     return tickers.decide_owners(session, orphaned)
+
+
+def gone(session: Session, asset_ids: Iterable[int]) -> frozenset[int]:
+    """Return those of these assets that are no more."""
+    return frozenset(session.scalars(_GONE, {"ids": list(asset_ids)}))
 
 
 def _parameters(moves: Sequence[Move]) -> dict[str, Any]:

@@ -47,7 +47,6 @@ _SETTLE = text(
       where l.source = :source and l.external_id = :external_id)
     """
 )
-_OPEN = text("select asset_id from assets where asset_id = any(cast(:ids as bigint[]))")
 _COUNT = text("select count(*) from asset_links where asset_id = :asset_id")
 
 
@@ -181,7 +180,7 @@ def _follow(session: Session, before: Row[Any], asset_id: int, actor: Actor) -> 
 
 def _decision(session: Session, touched: set[int], outcome: LinkOutcome, founded: int) -> Decision:
     changed = touched | outcome.changed_assets
-    closed = (touched | outcome.closed_assets) - set(session.scalars(_OPEN, {"ids": [*changed]}))
+    closed = assets.gone(session, touched) | outcome.closed_assets
     return Decision(sorted(changed - closed), sorted(closed), founded + outcome.founded)
 
 

@@ -131,16 +131,19 @@ class _Changes:
         if old:
             links.update(self.session, old)
         changed = {asset for _, asset in new} | {move.to_asset for move in moves}
+        closed: frozenset[int] = frozenset()
         if moves:
             assets.move(self.session, moves, actor="resolver")
             changed.update(assets.close(self.session, self.empty, moves))
-        changed |= {move.from_asset for move in moves} - set(self.empty)
+            # An operator may have put items into an asset that share nothing with these.
+            closed = assets.gone(self.session, self.empty)
+        changed |= {move.from_asset for move in moves} - closed
         return LinkOutcome(
             linked=len(new),
             founded=self.founded,
             unresolved=sum(bool(member.candidates) for member, _ in new),
             moved=len(moves),
-            closed_assets=frozenset(self.empty),
+            closed_assets=closed,
             changed_assets=frozenset(changed),
         )
 

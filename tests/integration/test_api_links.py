@@ -184,6 +184,9 @@ def test_a_decision_taken_back_leaves_the_item_to_the_evidence(vendors, key):
     assert (found["id"], found["method"]) == ("BTC", "symbol_name_slug")
     assert (found["decided_by"], _ids(vendors)) == ("resolver", before)
     assert vendors.row(ticker="BTC")["price_usd"] == 65005
+    assert vendors.row(ticker="LUNA")["sources"] == ["coingecko"]
+    assert vendors.row(ticker="LUNA")["price_usd"] == 3
+    assert exact(vendors.api.get("/data"))["total"] == 2
     actions = vendors.bench.rows("select action from audit_log order by audit_id")
     assert [row.action for row in actions if row.action.startswith("asset_link")] == [
         "asset_link.decided",

@@ -6,7 +6,7 @@ from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.orm import Session
 
 from tasks.core.errors import ConflictError, NotFoundError
-from tasks.store import consensus, decisions
+from tasks.store import consensus, decisions, reopening
 from tasks.store.audit import Actor
 from tasks.store.tables import News, NewsAsset
 from tests.support.market import POLICIES, asset, load, partition, quote
@@ -223,6 +223,16 @@ def test_an_item_names_no_second_asset_by_the_id_it_left_behind(session):
     load(session, "coinpaprika", [_moon("moon-moon")])
     assert asset(session, "coinpaprika", "moon-moon").slug_id == numbered
     assert asset(session, "csv", "LUNA").slug_id == "MOON~moon"
+
+
+def test_an_asset_in_which_others_are_left_is_not_taken_for_removed(session):
+    load(session, "coingecko", [quote("luna", "LUNA", "Terra", "3"), _moon("moon")])
+    load(session, "coinpaprika", [_moon("moon-moon")])
+    luna = asset(session, "coingecko", "luna").asset_id
+    _decide(session, luna)
+    outcome = reopening.reopen(session, [("coinpaprika", "moon-moon")])
+    assert outcome.closed_assets == frozenset()
+    assert luna in outcome.changed_assets
 
 
 def test_only_what_exists_can_be_decided(session):

@@ -69,9 +69,13 @@ class Desk:
             assert self.session.execute(text(statement)).all() == [], statement
 
     def load(self, items):
-        for source, external_id in items:
-            symbol, name = SYMBOLS.get(external_id, "UNI"), NAMES.get(external_id, "Uniswap")
-            load(self.session, source, [quote(external_id, symbol, name, "7")])
+        for source in dict.fromkeys(source for source, _ in items):
+            quotes = [
+                quote(name, SYMBOLS.get(name, "UNI"), NAMES.get(name, "Uniswap"), "7")
+                for of, name in items
+                if of == source
+            ]
+            load(self.session, source, quotes)
 
     def decide(self, item, twin):
         if self.asset(item) is None or (twin and self.asset(twin) is None):
@@ -108,8 +112,9 @@ class Desk:
         consensus.refresh(self.session, asset_ids=decision.changed, policies=POLICIES)
 
 
+@pytest.mark.timeout(90)
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
