@@ -59,7 +59,7 @@ _ASTRAY = text(
       union select asset_id from placed
         join unnest(cast(:sources as text[]), cast(:external_ids as text[]))
           as c (source, external_id) using (source, external_id)
-        where method = 'known_id'
+        where asset_id in (select asset_id from placed where method = 'known_id')
     )
     select source, external_id from placed join wrong using (asset_id)
     where asset_id not in (select asset_id from placed where method = 'operator')
