@@ -20,6 +20,7 @@ from tasks.store import (
     resuming,
     runs,
     staging,
+    sweeps,
     totals,
     versions,
 )
@@ -126,7 +127,7 @@ def announce(dependencies: Dependencies, run_ids: Iterable[UUID]) -> bool:
     """
     for run_id in run_ids:
         with dependencies.transaction() as session:
-            due = pages.due(session, run_id)
+            due = sweeps.due(session, run_id)
         if not _send(dependencies, due):
             return False
     return True
