@@ -142,14 +142,14 @@ def announce_new(dependencies: Dependencies, runs: Iterable[Run]) -> bool:
         if run.resumed_run_id is not None:
             is_sent = announce(dependencies, [run.run_id])
         else:
-            first = pages.Due(run.run_id, run.source, Stage.FETCH, page=1, attempts=0)
+            first = sweeps.Due(run.run_id, run.source, Stage.FETCH, page=1, attempts=0)
             is_sent = _send(dependencies, [first])
         if not is_sent:
             return False
     return True
 
 
-def _send(dependencies: Dependencies, due: Iterable[pages.Due]) -> bool:
+def _send(dependencies: Dependencies, due: Iterable[sweeps.Due]) -> bool:
     for item in due:
         try:
             dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)
