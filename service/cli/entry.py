@@ -41,6 +41,7 @@ COMMANDS = {
     "replay": Lazy("service.cli.repeating:replay", "Load again what a source has brought."),
     "runs": Lazy("service.cli.runs:runs", "List the newest runs."),
     "sources": Lazy("service.cli.sources:sources", "List the sources, or try one on a file."),
+    "assets": Lazy("service.cli.assets:assets", "Say which asset an item of a source is."),
     "keys": Lazy("service.cli.keys:keys", "Create, list and revoke API keys."),
     "db": Lazy("service.cli.database:db", "Bring the database's schema up to date."),
     "doctor": Lazy("service.cli.doctor:doctor", "Check every dependency and say what to do."),

@@ -15,6 +15,7 @@ def age(dependencies: Dependencies) -> int:
     """
     trusted = trust.policies(dependencies)
     with dependencies.transaction() as session:
+        links.lock_shared(session)  # whoever moves items locks assets in no order
         aged = ageing.take_expired(
             session, {source: policy.fresh_for_s for source, policy in trusted.items()}
         )
