@@ -20,7 +20,6 @@ def age(dependencies: Dependencies) -> int:
             session, {source: policy.fresh_for_s for source, policy in trusted.items()}
         )
         if aged:
-            links.lock_shared(session)  # nobody may move an item while its assets are locked
             consensus.lock(session, aged)
         decided: set[int] = set()
         for start in range(0, len(aged), _AT_ONCE):
