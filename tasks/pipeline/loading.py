@@ -91,10 +91,10 @@ def _load_quotes(
     observed = quotes.touched_assets(session, run.source, run.run_id, numbers)
     touched = sorted({*observed, *linked.changed_assets})
     if touched:
-        consensus.lock(session, touched)
+        locked = consensus.lock(session, touched)
         quotes.append_history(session, run.source, run.run_id, numbers)
         quotes.upsert(session, run.source, run.run_id, numbers)
-        decided = consensus.refresh(session, asset_ids=touched, policies=trusted)
+        decided = consensus.refresh(session, asset_ids=touched, policies=trusted, locked=locked)
         publication.append(session, decided, closed=linked.closed_assets)
         added = linked.founded - len(linked.closed_assets)
         versions.bump(session, "data", added_rows=added)

@@ -1,6 +1,6 @@
 """One published price per asset, and what became of every observation that could have made it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import TextClause, text
@@ -49,27 +49,35 @@ _FIGURES = {
 }
 
 
-def lock(session: Session, asset_ids: Sequence[int]) -> None:
+def lock(session: Session, asset_ids: Sequence[int]) -> set[str]:
     """Lock assets, and all that share a ticker with them, in the order of their ids.
 
     Whoever writes observations does this first: :func:`refresh` writes what became of the
     observations of other sources, and whoever held those while waiting for an asset would wait in
     a circle.
+
+    Returns:
+        The tickers whose assets are locked.
     """
-    tickers.lock(session, asset_ids, [])
+    return tickers.lock(session, asset_ids, [])
 
 
 def refresh(
-    session: Session, *, asset_ids: Sequence[int], policies: Mapping[str, SourcePolicy]
+    session: Session,
+    *,
+    asset_ids: Sequence[int],
+    policies: Mapping[str, SourcePolicy],
+    locked: Collection[str] | None = None,
 ) -> set[int]:
     """Publish anew what the latest observations say of these assets.
 
     Names follow the source that goes first; at last the tickers' owners are decided again.
 
     Args:
-        session: Of a transaction that called :func:`lock` before it wrote any observation.
+        session: Of a transaction that locked the assets before it wrote any observation.
         asset_ids: The assets observed, and those that lost an item.
         policies: Of the configured sources. Observations of others are stale, but still there.
+        locked: What :func:`lock` returned for these assets; None to lock them here.
 
     Returns:
         These assets, and those that lost or won a ticker: what is to be published.
@@ -78,7 +86,9 @@ def refresh(
     ids = list(asset_ids)
     precedence = {source: policy.precedence for source, policy in policies.items()}
     renamed = tickers.renamed(session, ids, precedence)
-    touched = tickers.lock(session, ids, renamed)
+    touched = set(lock(session, ids) if locked is None else locked)
+    if renamed:
+        touched |= tickers.lock(session, [], renamed)
     # Whoever adds an observation of these assets needs their locks before it commits.
     several = set(session.scalars(_HAVE_SEVERAL, {"ids": ids}))
     weigh(session, consensus_rules.ALONE, [one for one in ids if one not in several], policies)

@@ -78,7 +78,7 @@ def test_a_page_that_cannot_be_read_brought_nothing(bench):
 
 
 def test_rows_are_not_compared_when_answers_are_gone(bench):
-    before, after = (answer(bench, [coin("a")]) for _ in range(2))
+    before, after = (answer(bench, [coin("a", price)]) for price in ("1", "2"))
     with bench.dependencies.transaction() as session:
         session.execute(text("delete from raw_pages where run_id = :id"), {"id": before})
     found = compare(bench, before, after).comparison
