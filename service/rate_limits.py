@@ -49,11 +49,17 @@ class Verdict:
         }
 
 
+class _Storage(RedisStorage):
+    """The storage without its other client, which would be imported wherever it is installed."""
+
+    DEPENDENCIES = {"redis": RedisStorage.DEPENDENCIES["redis"]}  # noqa: RUF012 - as above it
+
+
 class RedisRateLimiter:
     """A sliding window of a minute for each caller."""
 
     def __init__(self, redis_url: str, clock: Clock) -> None:
-        self._storage = RedisStorage(
+        self._storage = _Storage(
             redis_url,
             wrap_exceptions=True,
             socket_timeout=_TIMEOUT_S,
