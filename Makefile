@@ -138,7 +138,8 @@ COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --upgrade --quiet 
 
 .PHONY: lock
 lock: install ## Write both lock files anew from pyproject.toml, with the newest versions
-	$(COMPILE) --extra compression --extra flower --output-file requirements.lock
+	$(COMPILE) --extra compression --extra flower --extra otel --extra sentry \
+	  --output-file requirements.lock
 	$(COMPILE) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
 
 .PHONY: clean
