@@ -14,7 +14,7 @@ from tasks.core.logging import get_logger
 
 # Nothing else may enter a log line or a header from outside.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_QUIET = {"/health", "/health/live", "/health/ready", "/metrics"}
+QUIET = {"/health", "/health/live", "/health/ready", "/metrics"}
 _log = get_logger("service.access")
 
 
@@ -72,7 +72,7 @@ def _finish(response: Response) -> Response:
     database_ms = round(g.get("database_s", 0.0) * 1000, 3)
     response.headers["X-Request-ID"] = g.request_id
     response.headers["Server-Timing"] = f"total;dur={took_ms}, db;dur={database_ms}"
-    level = _log.debug if request.path in _QUIET else _log.info
+    level = _log.debug if request.path in QUIET else _log.info
     level(
         "request_answered",
         method=request.method,

@@ -11,7 +11,7 @@ from uuid import UUID
 from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.orm import Session
 
-from tasks.core import failpoints
+from tasks.core import failpoints, tracing
 from tasks.core.errors import (
     BudgetSpentError,
     KasparroError,
@@ -103,7 +103,16 @@ def _armed(
     dependencies: Dependencies, run: Run, claim: Claim, work: Work, until_s: float
 ) -> Again | Message | None:
     facts = (run.source, claim.stage, claim.first, claim.attempt)
-    with failpoints.armed(_wanted_failures(dependencies, run), *facts):
+    traced = {
+        "run_id": str(run.run_id),
+        "source": run.source,
+        "pages": claim.pages,
+        "attempt": claim.attempt,
+    }
+    with (
+        tracing.span(str(claim.stage), traced),
+        failpoints.armed(_wanted_failures(dependencies, run), *facts),
+    ):
         return _work(dependencies, run, claim, work, until_s)
 
 
@@ -121,6 +130,7 @@ def _work(
         _log.warning("claim_lost", stage=claim.stage, page=claim.first)
         return None
     except Exception as error:  # noqa: BLE001 - the edge: see the module's docstring
+        tracing.failed(error)
         return _fail(dependencies, run, claim, _understood(error))
     following = _following(dependencies, run, messages, until_s)
     _send(dependencies, run, [message for message in messages if message is not following])

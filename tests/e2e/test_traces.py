@@ -1,0 +1,85 @@
+"""One trace through API, broker and workers: real processes that export to a real collector."""
+
+import json
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from service.cli.embedded import valkey
+from tasks.simulator.config import SimulatorConfig
+from tasks.simulator.server import create_server, environment
+from tests.support import processes
+from tests.support.collector import collecting, drawn
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+def _ask(port: int, method: str, path: str, **headers: str) -> dict:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, headers=headers)
+        return json.load(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def test_a_run_is_one_trace_from_the_request_to_the_last_load(
+    database_url, redis_url, tmp_path: Path
+):
+    port = valkey.free_port(0)
+    config = SimulatorConfig(coins=1000, coingecko_coins=1000, coinpaprika_tickers=10, csv_rows=1)
+    with create_server(config) as simulator, collecting() as collector:
+        variables = environment(simulator.url, str(tmp_path / "csv")) | {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "SOURCES": "coingecko",
+            "API_AUTH": "off",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        }
+        api = ["-m", "service.cli", "api", "--port", str(port)]
+        with (
+            processes.worker(variables, tmp_path / "worker.log"),
+            processes.running(api, variables, tmp_path / "api.log"),
+        ):
+            processes.wait_until(lambda: _lives(port), timeout_s=40, what="the API answers")
+            answer = _ask(port, "POST", "/etl/run", traceparent=f"00-{TRACE}-{CALLER}-01")
+            (run,) = answer["runs"]
+            processes.wait_until(
+                lambda: _ask(port, "GET", f"/runs/{run['run_id']}")["status"] == "success",
+                timeout_s=60,
+                what="the run has ended",
+            )
+            pages = set(range(1, _ask(port, "GET", f"/runs/{run['run_id']}")["pages"] + 1))
+        # Both have ended in order, so all spans have been sent.
+        spans = collector.of(TRACE)
+    print(drawn(spans))  # noqa: T201 - for who asks to see it, with pytest -s
+
+    names = {span.name for span in spans}
+    assert {"POST /etl/run", "queue run", "kasparro.fetch.coingecko", "GET coingecko"} <= names
+    assert {"fetch", "transform", "kasparro.transform", "load", "kasparro.load"} <= names
+    assert {"SELECT", "INSERT", "UPDATE"} <= names
+
+    (root,) = [span for span in spans if span.name == "POST /etl/run"]
+    assert root.parent_id == CALLER
+    known = {span.span_id for span in spans}
+    assert [span for span in spans if span is not root and span.parent_id not in known] == []
+    assert {"kasparro-api", "kasparro-worker"} == {span.service for span in spans}
+
+    for stage in ("fetch", "transform", "load"):
+        done = [span for span in spans if span.name == stage]
+        assert {span.facts["run_id"] for span in done} == {run["run_id"]}
+        assert {page for span in done for page in span.facts["pages"]} == pages, stage
+    assert not [span for span in spans if span.failed]
+
+    calls = [span for span in spans if span.name == "GET coingecko"]
+    assert len(calls) >= len(pages)
+    assert all("?" not in span.facts["url.full"] for span in calls)
+
+
+def _lives(port: int) -> bool:
+    try:
+        return "status" in _ask(port, "GET", "/health/live")
+    except OSError:
+        return False
