@@ -28,7 +28,8 @@ _span: ContextVar[ExitStack | None] = ContextVar("span", default=None)
 _log = get_logger(__name__)
 
 
-@signals.setup_logging.connect
+@signals.celeryd_init.connect  # before what a worker says at its start
+@signals.setup_logging.connect  # and for beat; without a receiver, Celery would do it its own way
 def _log_our_way(**_: Any) -> None:
     log_as_set(load_settings())
 

@@ -63,6 +63,7 @@ def configure_logging(
 
 def log_as_set(settings: Settings) -> None:
     """Log as the settings say, without their secrets, and report errors where they say so."""
+    logging.captureWarnings(True)  # noqa: FBT003 - its only argument
     redactor = Redactor(settings.secrets())
     configure_logging(level=settings.log_level, style=settings.log_format, redactor=redactor)
     reporting.configure(settings.sentry_dsn, environment=settings.environment, redactor=redactor)

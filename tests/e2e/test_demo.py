@@ -13,6 +13,7 @@ import pytest
 from service.cli.data_directory import DataDirectory
 from service.cli.embedded import servers, valkey
 from tasks.core import processes
+from tests.support import metrics
 from tests.support.cli import kasparro_process, start_kasparro
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -57,13 +58,17 @@ def _until(process: "subprocess.Popen[str]", words: str) -> str:
     raise AssertionError(f"ended without saying {words!r}:\n{said}")
 
 
-def _get(port: int, path: str) -> dict:
+def _text(port: int, path: str) -> str:
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path)
-        return json.load(connection.getresponse())
+        return connection.getresponse().read().decode()
     finally:
         connection.close()
+
+
+def _get(port: int, path: str) -> dict:
+    return json.loads(_text(port, path))
 
 
 def _everything_of(directory: DataDirectory) -> list[str]:
@@ -93,6 +98,8 @@ def test_a_start_serves_is_alone_and_recovers_from_a_kill(directory, port):
         (row,) = _get(port, "/data?ticker=BTC")["data"]
         assert row["id"] == "BTC"
         assert {"coingecko", "coinpaprika", "csv"} <= set(row["sources"])
+
+        assert list(metrics.departures(_text(port, "/metrics"))) == []
 
         refused = kasparro_process("up", "--demo", "--data-dir", directory.root, "--port", port)
         assert refused.code == 75
