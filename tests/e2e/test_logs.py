@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from service.cli import embedded
 from service.cli.embedded import valkey
 from tasks.simulator.config import SimulatorConfig
 from tasks.simulator.server import create_server, environment
-from tests.support import processes
+from tests.support import processes, web
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 PLANTED = {
@@ -34,19 +34,6 @@ ROWS = f"""symbol,name,price
 BTC,{PLANTED["payload"]},64000
 ETH,Ether,{PLANTED["rejected"]}
 """
-
-
-def _ask(port: int, method: str, path: str, body: str | None = None, **headers: str) -> int:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        answer.read()
-    except OSError:
-        return 0
-    finally:
-        connection.close()
-    return answer.status
 
 
 @pytest.fixture
@@ -84,13 +71,17 @@ def test_every_line_is_json_and_none_shows_a_secret(variables, tmp_path: Path):
         processes.running(api, variables, logs["api"]),
     ):
         processes.wait_until(
-            lambda: _ask(port, "GET", "/health/ready") == 200, timeout_s=40, what="the API is ready"
+            lambda: web.is_ok(port, "/health/ready"),
+            timeout_s=40,
+            what="the API is ready",
         )
         token = {"X-Scheduler-Token": PLANTED["token"]}
-        assert _ask(port, "GET", "/data", **{"X-API-Key": PLANTED["header"]}) == 401
-        assert _ask(port, "GET", f"/data?password={PLANTED['query']}") == 422
-        assert _ask(port, "POST", "/etl/run", f'{{"key": "{PLANTED["body"]}"}}', **token) > 400
-        assert _ask(port, "POST", "/etl/run", **token) == 202
+        stranger = {"X-API-Key": PLANTED["header"]}
+        assert web.ask(port, "/data", headers=stranger).status == 401
+        assert web.ask(port, f"/data?password={PLANTED['query']}").status == 422
+        trigger = partial(web.ask, port, "/etl/run", method="POST", headers=token)
+        assert trigger(body=f'{{"key": "{PLANTED["body"]}"}}').status > 400
+        assert trigger().status == 202
         said = logs["worker"].read_text
         processes.wait_until(
             lambda: "upstream_call_retried" in said() and "stage_given_up" in said(),

@@ -1,14 +1,11 @@
 """Roles as containers start them: real processes, asked by their probes."""
 
-import base64
-import json
 import time
-from http.client import HTTPConnection
 
 import pytest
 
 from service.cli.embedded import valkey
-from tests.support import processes
+from tests.support import processes, web
 from tests.support.cli import kasparro
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
@@ -78,42 +75,34 @@ def test_flower_for_others_needs_a_password(probe):
 def test_flower_sees_the_live_workers_and_what_they_did(variables, tmp_path):
     port = valkey.free_port(0)
     flower = ["-m", "service.cli", "flower", "--port", str(port)]
-    account = {"FLOWER_BASIC_AUTH": "operator:of-this-test"}
+    password = "operator:of-this-test"
+
+    def shown(path: str) -> dict:
+        answer = web.ask(port, path, headers=web.account(password))
+        return answer.json() if answer.status == 200 else {}
+
     ticking = variables | {"TIME_LIMIT_SWEEP_S": "1"}
+    guarded = variables | {"FLOWER_BASIC_AUTH": password}
     with (
-        processes.running(flower, variables | account, tmp_path / "flower.log"),
+        processes.running(flower, guarded, tmp_path / "flower.log"),
         processes.worker(variables, tmp_path / "worker.log", name="seen"),
     ):
         processes.wait_until(
-            lambda: _flower(port, "/workers?json=1", account).get("data"),
+            lambda: shown("/workers?json=1").get("data"),
             timeout_s=40,
             what="Flower sees the worker",
         )
-        (worker,) = _flower(port, "/workers?json=1", account)["data"]
+        (worker,) = shown("/workers?json=1")["data"]
         assert worker["hostname"].startswith("seen@")
         with processes.running(["-m", "service.cli", "beat"], ticking, tmp_path / "beat.log"):
             processes.wait_until(
-                lambda: _flower(port, "/api/tasks?taskname=kasparro.sweep", account),
+                lambda: shown("/api/tasks?taskname=kasparro.sweep"),
                 timeout_s=40,
                 what="Flower sees a task",
             )
-        tasks = _flower(port, "/api/tasks?taskname=kasparro.sweep", account).values()
+        tasks = shown("/api/tasks?taskname=kasparro.sweep").values()
         assert {task["worker"] for task in tasks} == {worker["hostname"]}
-        assert _flower(port, "/workers?json=1", {}) == {}
-
-
-def _flower(port: int, path: str, account: dict[str, str]) -> dict:
-    """Ask Flower; what it does not answer, or not without a password, is empty."""
-    user = base64.b64encode(account.get("FLOWER_BASIC_AUTH", "").encode()).decode()
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path, headers={"Authorization": f"Basic {user}"})
-        answer = connection.getresponse()
-        return json.load(answer) if answer.status == 200 else {}
-    except OSError:
-        return {}
-    finally:
-        connection.close()
+        assert web.ask(port, "/workers?json=1").status == 401
 
 
 def test_a_worker_of_an_unknown_queue_is_refused(probe):

@@ -1,7 +1,5 @@
 """One trace through API, broker and workers: real processes that export to a real collector."""
 
-import json
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -9,20 +7,11 @@ import pytest
 from service.cli.embedded import valkey
 from tasks.simulator.config import SimulatorConfig
 from tasks.simulator.server import create_server, environment
-from tests.support import processes
+from tests.support import processes, web
 from tests.support.collector import Seen, collecting, drawn
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-
-
-def _ask(port: int, method: str, path: str, **headers: str) -> dict:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request(method, path, headers=headers)
-        return json.load(connection.getresponse())
-    finally:
-        connection.close()
 
 
 def test_a_run_is_one_trace_from_the_request_to_the_last_load(
@@ -43,15 +32,20 @@ def test_a_run_is_one_trace_from_the_request_to_the_last_load(
             processes.worker(variables, tmp_path / "worker.log"),
             processes.running(api, variables, tmp_path / "api.log"),
         ):
-            processes.wait_until(lambda: _lives(port), timeout_s=40, what="the API answers")
-            answer = _ask(port, "POST", "/etl/run", traceparent=f"00-{TRACE}-{CALLER}-01")
-            (run,) = answer["runs"]
             processes.wait_until(
-                lambda: _ask(port, "GET", f"/runs/{run['run_id']}")["status"] == "success",
+                lambda: web.is_ok(port, "/health/live"),
+                timeout_s=40,
+                what="the API answers",
+            )
+            caller = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
+            (run,) = web.ask(port, "/etl/run", method="POST", headers=caller).json()["runs"]
+            path = f"/runs/{run['run_id']}"
+            processes.wait_until(
+                lambda: web.ask(port, path).json()["status"] == "success",
                 timeout_s=60,
                 what="the run has ended",
             )
-            pages = set(range(1, _ask(port, "GET", f"/runs/{run['run_id']}")["pages"] + 1))
+            pages = set(range(1, web.ask(port, path).json()["pages"] + 1))
         # Both have ended in order, so all spans have been sent.
         spans = collector.of(TRACE)
     print(drawn(spans))  # noqa: T201 - for who asks to see it, with pytest -s
@@ -83,10 +77,3 @@ def _pages(span: Seen) -> range | list[int]:
     first = span.facts["pages"][0]
     is_fetch = span.name == "fetch"
     return range(first, first + span.facts["finished.pages"]) if is_fetch else span.facts["pages"]
-
-
-def _lives(port: int) -> bool:
-    try:
-        return "status" in _ask(port, "GET", "/health/live")
-    except OSError:
-        return False

@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,7 +17,7 @@ import pytest
 import yaml
 
 from service.cli.embedded import valkey
-from tests.support import metrics, processes
+from tests.support import metrics, processes, web
 from tests.support.cli import ROOT, kasparro_process, start_kasparro
 
 pytestmark = [pytest.mark.monitoring, pytest.mark.timeout(240)]
@@ -34,15 +33,6 @@ def _program(name: str) -> str:
     found = shutil.which(name)
     assert found, f"{name} is missing: install Prometheus (Debian's package is `prometheus`)"
     return found
-
-
-def _text(port: int, path: str) -> str:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().read().decode()
-    finally:
-        connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +84,18 @@ def _prometheus(directory: Path, port: int) -> Iterator[None]:
     ]
     with (directory / "log").open("wb") as log, subprocess.Popen(line, stderr=log) as process:
         try:
-            processes.wait_until(lambda: _is_ready(port), timeout_s=30, what="Prometheus is ready")
+            processes.wait_until(
+                lambda: web.is_ok(port, "/-/ready"),
+                timeout_s=30,
+                what="Prometheus is ready",
+            )
             yield
         finally:
             process.terminate()
 
 
-def _is_ready(port: int) -> bool:
-    try:
-        return "Ready" in _text(port, "/-/ready")
-    except OSError:
-        return False
-
-
 def _asked(port: int, path: str, **parameters: str) -> Any:
-    answer = json.loads(_text(port, f"/api/v1/{path}?{urlencode(parameters)}"))
+    answer = web.ask(port, f"/api/v1/{path}?{urlencode(parameters)}").json()
     assert answer["status"] == "success", answer
     return answer["data"]
 
@@ -120,7 +107,7 @@ def _query(port: int, expression: str) -> list[Any]:
 def test_promtool_accepts_what_the_api_shows(api_port):
     checked = subprocess.run(
         [_program("promtool"), "check", "metrics"],
-        input=_text(api_port, "/metrics"),
+        input=web.ask(api_port, "/metrics").text,
         capture_output=True,
         text=True,
         check=False,
@@ -130,7 +117,7 @@ def test_promtool_accepts_what_the_api_shows(api_port):
 
 
 def test_the_metrics_of_the_contract_are_there_after_a_run(api_port):
-    assert list(metrics.departures(_text(api_port, "/metrics"))) == []
+    assert list(metrics.departures(web.ask(api_port, "/metrics").text)) == []
 
 
 def test_every_target_is_up(prometheus_port):
