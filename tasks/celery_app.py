@@ -1,5 +1,6 @@
 """The Celery application that ``celery -A tasks.celery_app`` finds, and what its processes do."""
 
+import gc
 from contextlib import ExitStack
 from contextvars import ContextVar
 from functools import cache
@@ -32,6 +33,12 @@ _log = get_logger(__name__)
 @signals.setup_logging.connect  # and for beat; without a receiver, Celery would do it its own way
 def _log_our_way(**_: Any) -> None:
     log_as_set(load_settings())
+
+
+@signals.worker_before_create_process.connect
+def _freeze_what_was_imported(**_: Any) -> None:
+    """Keep the collector from going through all modules again after each few thousand records."""
+    gc.freeze()
 
 
 @signals.task_prerun.connect
