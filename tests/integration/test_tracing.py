@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import text
+from sqlalchemy.exc import DataError
 
 from tasks import bootstrap
 from tasks.core import tracing
@@ -57,6 +58,14 @@ def test_a_statement_is_a_span_that_holds_no_value(settings, exporter):
     assert statement.name == "SELECT"
     assert statement.parent.span_id == request.context.span_id
     assert "hunter2" not in statement.to_json()
+
+
+def test_an_error_of_a_statement_does_not_repeat_what_was_sent(settings, exporter):
+    with workbench(settings) as bench, pytest.raises(DataError) as failure, tracing.span("request"):
+        bench.rows("select 1 / 0, :secret", secret="hunter2-hunter2")
+    assert "hunter2" not in str(failure.value)
+    statement = exporter.get_finished_spans()[0]
+    assert statement.attributes["error.type"] == "DivisionByZero"
 
 
 def test_a_stage_that_fails_marks_its_span_with_the_kind_of_error_alone(settings, exporter):
