@@ -1,5 +1,6 @@
 """One trace through API, broker and workers: real processes that export to a real collector."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,46 +9,68 @@ from service.cli.embedded import valkey
 from tasks.simulator.config import SimulatorConfig
 from tasks.simulator.server import create_server, environment
 from tests.support import processes, web
-from tests.support.collector import Seen, collecting, drawn
+from tests.support.collector import Collector, Seen, collecting, drawn
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
-def test_a_run_is_one_trace_from_the_request_to_the_last_load(
-    database_url, redis_url, tmp_path: Path
-):
-    port = valkey.free_port(0)
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with collecting() as found:
+        yield found
+
+
+@pytest.fixture
+def variables(database_url, redis_url, collector, tmp_path: Path) -> Iterator[dict[str, str]]:
     config = SimulatorConfig(coins=1000, coingecko_coins=1000, coinpaprika_tickers=10, csv_rows=1)
-    with create_server(config) as simulator, collecting() as collector:
-        variables = environment(simulator.url, str(tmp_path / "csv")) | {
+    with create_server(config) as simulator:
+        yield environment(simulator.url, str(tmp_path / "csv")) | {
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "SOURCES": "coingecko",
             "API_AUTH": "off",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         }
-        api = ["-m", "service.cli", "api", "--port", str(port)]
-        with (
-            processes.worker(variables, tmp_path / "worker.log"),
-            processes.running(api, variables, tmp_path / "api.log"),
-        ):
-            processes.wait_until(
-                lambda: web.is_ok(port, "/health/live"),
-                timeout_s=40,
-                what="the API answers",
-            )
-            caller = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
-            (run,) = web.ask(port, "/etl/run", method="POST", headers=caller).json()["runs"]
-            path = f"/runs/{run['run_id']}"
-            processes.wait_until(
-                lambda: web.ask(port, path).json()["status"] == "success",
-                timeout_s=60,
-                what="the run has ended",
-            )
-            pages = set(range(1, web.ask(port, path).json()["pages"] + 1))
-        # Both have ended in order, so all spans have been sent.
-        spans = collector.of(TRACE)
+
+
+def test_a_run_of_the_clock_is_one_trace_from_the_tick_on(variables, collector, tmp_path: Path):
+    variables["COINGECKO_SCHEDULE"] = "2"
+    with (
+        processes.running(["-m", "service.cli", "beat"], variables, tmp_path / "beat.log"),
+        processes.worker(variables, tmp_path / "worker.log"),
+    ):
+        processes.wait_until(
+            lambda: any(span.name == "load" for span in collector.spans),
+            timeout_s=60,
+            what="a run has been loaded",
+        )
+    (load, *_) = [span for span in collector.spans if span.name == "load"]
+    spans = collector.of(load.trace_id)
+    assert {"kasparro.start_due_run", "queue run", "fetch", "transform"} <= {s.name for s in spans}
+    assert [span.name for span in spans if not span.parent_id] == ["kasparro.start_due_run"]
+
+
+def test_a_run_is_one_trace_from_the_request_to_the_last_load(variables, collector, tmp_path: Path):
+    port = valkey.free_port(0)
+    api = ["-m", "service.cli", "api", "--port", str(port)]
+    with (
+        processes.worker(variables, tmp_path / "worker.log"),
+        processes.running(api, variables, tmp_path / "api.log"),
+    ):
+        processes.wait_until(
+            lambda: web.is_ok(port, "/health/live"), timeout_s=40, what="the API answers"
+        )
+        caller = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
+        (run,) = web.ask(port, "/etl/run", method="POST", headers=caller).json()["runs"]
+        path = f"/runs/{run['run_id']}"
+        processes.wait_until(
+            lambda: web.ask(port, path).json()["status"] == "success",
+            timeout_s=60,
+            what="the run has ended",
+        )
+        pages = set(range(1, web.ask(port, path).json()["pages"] + 1))
+    spans = collector.of(TRACE)  # all of them: both programs have ended in order
     print(drawn(spans))  # noqa: T201 - for who asks to see it, with pytest -s
 
     names = {span.name for span in spans}
