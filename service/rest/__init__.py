@@ -14,12 +14,14 @@ from service.rest.answers import (
     send_list,
 )
 from service.rest.blueprints import Api, Blueprint, NoArguments, either
+from service.rest.front import FrontDoor
 from service.rest.shared import Delivery, delivery, dependencies, reading, writing
 
 __all__ = [
     "Api",
     "Blueprint",
     "Delivery",
+    "FrontDoor",
     "NoArguments",
     "about_request",
     "actor",

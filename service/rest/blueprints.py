@@ -17,11 +17,10 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from service import errors, formats
-from service.conditional import etag_of, is_current
-from service.queries import versions
+from service.conditional import address_of, etag_of, is_current
 from service.rest.admission import admit
-from service.rest.answers import finished, marked
-from service.rest.shared import delivery, reading
+from service.rest.answers import finished, keep, marked
+from service.rest.shared import delivery, version_of
 from service.schemas.base import Arguments, Exact, Moment, Problem, Word
 
 _KEY_SCHEMES = {
@@ -96,6 +95,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = Parser()
 
+    def arguments(self, schema: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        """Read arguments by one schema for all requests: to make it takes longer than to use it."""
+        made = schema() if isinstance(schema, type) else schema
+        return super().arguments(made, **kwargs)  # type: ignore[no-any-return]
+
     def requires(self, scope: str) -> Callable[[Any], Any]:
         """Let only callers with this scope in, and say so in the document."""
         return _guarded(scope, [{name: [scope]} for name in _KEY_SCHEMES])
@@ -121,15 +125,18 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with reading() as connection:
-                    g.version = versions.current(connection, topics)
-                g.etag = etag_of(request, g.version)
-                if is_current(request, g.etag):
+                address = address_of(request.environ)
+                g.version = version_of(topics)
+                g.etag = etag_of(address, g.version)
+                if is_current(request.headers.get("If-None-Match", ""), g.etag):
                     return marked(Response(status=HTTPStatus.NOT_MODIFIED))
-                cached = delivery().cache.get(g.etag)
-                if cached is not None:
-                    return finished(cached)
-                return marked(current_app.make_response(view(*args, **kwargs)))
+                kept = delivery().cache.get(address)
+                if kept is not None and kept.body is not None and kept.version == g.version:
+                    return finished(kept.body)
+                response = marked(current_app.make_response(view(*args, **kwargs)))
+                if response.status_code == HTTPStatus.OK:
+                    keep(topics)
+                return response
 
             _document(wrapper, responses={"304": {"description": "You have this version already."}})
             return wrapper

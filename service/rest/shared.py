@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flask import Response, current_app
-from sqlalchemy import Connection
+from psycopg2 import Error
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session
 
 from service.conditional import ResponseCache
 from service.observability import broker
+from service.observability.requests import timed_database
+from service.queries.totals import Totals
+from service.queries.versions import Topics, Versions
 from service.rate_limits import RedisRateLimiter
 from service.walks import Walks
 from tasks.pipeline.dependencies import Dependencies
@@ -27,8 +31,10 @@ class Delivery:
         limiter: Counts calls.
         cache: The newest bodies.
         reader: Connections for SELECTs: one for each thread, and short time-outs.
+        versions: Which version of the data this is.
         redis: For a look at the broker, with short time-outs.
         walks: The pinned orders of lists.
+        totals: How many rows lists have.
     """
 
     def __init__(self, dependencies: Dependencies, front_page: Callable[[], Response]) -> None:
@@ -42,9 +48,16 @@ class Delivery:
             statement_timeout_s=READ_TIMEOUT_S,
             pool_size=READ_CONNECTIONS,
             isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,  # each statement is its own transaction
+            pool_pre_ping=False,  # the version of the data is read first, and notices
         )
+        event.listen(self.reader, "engine_connect", _replace_lost)
+        self.versions = Versions(self.reader)
         self.redis = broker.connect(dependencies.settings.redis_url)
-        self.walks = Walks(broker.connect(dependencies.settings.redis_url, is_text=False))
+        self.walks = Walks(
+            broker.connect(dependencies.settings.redis_url, is_text=False), dependencies.clock
+        )
+        self.totals = Totals()
 
     def close(self) -> None:
         """Give the connections back; for tests and a process that ends."""
@@ -56,6 +69,19 @@ class Delivery:
         self.walks.close()
 
 
+def _replace_lost(connection: Connection) -> None:
+    """Try a connection before it is used, and replace it, and those that lie idle, if it is lost.
+
+    What asks the driver itself (:func:`service.queries.versions.current`) comes here only after
+    that has failed.
+    """
+    try:
+        connection.dialect.do_ping(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+    except Error:
+        connection.invalidate()
+        connection.engine.dispose()
+
+
 def delivery() -> Delivery:
     """Return what this app's requests share."""
     shared: Delivery = current_app.extensions["kasparro"]
@@ -65,6 +91,12 @@ def delivery() -> Delivery:
 def dependencies() -> Dependencies:
     """Return the engine's parts."""
     return delivery().dependencies
+
+
+def version_of(topics: Topics) -> str:
+    """Return a text that changes whenever one of these topics of the data does."""
+    with timed_database(dependencies().clock):
+        return delivery().versions.current(topics)
 
 
 @contextmanager
