@@ -7,8 +7,13 @@ RUN python -m venv --without-pip /opt/venv
 COPY requirements.lock /tmp/
 # Every file is one that the lock's hashes name; nothing is resolved and nothing is compiled here.
 RUN python -m pip --python /opt/venv/bin/python install --no-compile --require-hashes \
-      --no-deps --only-binary :all: -r /tmp/requirements.lock \
-    && find /opt/venv -type d -name tests -prune -exec rm -r {} +
+      --no-deps --only-binary :all: -r /tmp/requirements.lock
+# What nothing here runs: tests, sources of extensions, and what flask-openapi3-redoc asks for, which
+# is here for the script in it and never imported.
+RUN python -m pip --python /opt/venv/bin/python uninstall --yes --quiet \
+      flask-openapi3 pydantic pydantic-core annotated-types typing-inspection \
+    && find /opt/venv/lib -type d \( -name test -o -name tests -o -name testing \) -prune -exec rm -r {} + \
+    && find /opt/venv/lib -type f \( -name "*.c" -o -name "*.pyi" -o -name "*.pxd" -o -name "*.map" \) -delete
 
 FROM python:${PYTHON_VERSION}-slim
 LABEL org.opencontainers.image.title="kasparro" \

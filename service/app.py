@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from service import compression, rest
 from service.dashboard import views as dashboard
 from service.encoding import ExactJsonProvider
-from service.observability import http_metrics, requests
+from service.observability import http_metrics, requests, traces
 from service.resources import (
     anomalies,
     assets,
@@ -77,6 +77,7 @@ def create_app(dependencies: Dependencies) -> Flask:
     settings, clock = dependencies.settings, dependencies.clock
     delivery = rest.Delivery(dependencies, dashboard.page)
     app.extensions["kasparro"] = delivery
+    traces.init_app(app)
     requests.init_app(app, clock=clock, engines=(dependencies.engine, delivery.reader))
     measure = http_metrics.init_app(app, clock)
     app.after_request(_add_security_headers)

@@ -42,6 +42,7 @@ preload_app = False
 # The app writes its own access log, one JSON line for each request.
 accesslog = None
 errorlog = "-"
+logger_class = "service.observability.server_log.Logger"  # gunicorn's own lines, as JSON too
 # Counters of all workers are summed from files here; each start begins anew.
 _metrics_directory = tempfile.mkdtemp(prefix="kasparro-metrics-")
 raw_env = [f"PROMETHEUS_MULTIPROC_DIR={_metrics_directory}"]

@@ -59,6 +59,12 @@ class Verdict:
         }
 
 
+class _Storage(RedisStorage):
+    """The storage without its other client, which would be imported wherever it is installed."""
+
+    DEPENDENCIES = {"redis": RedisStorage.DEPENDENCIES["redis"]}  # noqa: RUF012 - as above it
+
+
 @dataclass(slots=True)
 class _Part:
     """What one caller may use before Redis is asked again.
@@ -87,7 +93,7 @@ class RedisRateLimiter:
     """A sliding window of a minute for each caller."""
 
     def __init__(self, redis_url: str, clock: Clock) -> None:
-        self._storage = RedisStorage(
+        self._storage = _Storage(
             redis_url,
             wrap_exceptions=True,
             socket_timeout=_TIMEOUT_S,

@@ -9,6 +9,7 @@ from tasks.coordination.budget import CallLimits, RedisBudget
 from tasks.coordination.circuit import RedisCircuit
 from tasks.coordination.gate import RedisGate
 from tasks.coordination.redis_client import create_redis_client
+from tasks.core import tracing
 from tasks.core.clock import Clock, system_clock
 from tasks.core.errors import ConfigurationError, NotFoundError
 from tasks.core.settings import Settings, SourceSettings, load_settings
@@ -29,8 +30,10 @@ def build(settings: Settings, *, role: Role) -> Dependencies:
         role: ``worker``, or ``api`` and ``cli``, which do not wait for a broker that is away.
 
     Raises:
-        ConfigurationError: If a source of ``SOURCES`` does not exist.
+        ConfigurationError: If a source of ``SOURCES`` does not exist, or what a setting asks for is
+            not installed.
     """
+    tracing.configure(settings.otel_endpoint, role=role)
     clock, tally = system_clock(), Tally()
     client = create_redis_client(settings.redis_url)
     engine = create_database_engine(

@@ -1,6 +1,8 @@
 """The Celery application that ``celery -A tasks.celery_app`` finds, and what its processes do."""
 
 import gc
+from contextlib import ExitStack
+from contextvars import ContextVar
 from functools import cache
 from socket import gethostname
 from typing import Any
@@ -12,21 +14,25 @@ from celery import signals
 from tasks import maintenance, messages, stages
 from tasks.coordination import workers
 from tasks.coordination.redis_client import create_redis_client
+from tasks.core import tracing
 from tasks.core.errors import UnavailableError
-from tasks.core.logging import configure_logging, get_logger
+from tasks.core.logging import get_logger, log_as_set
 from tasks.core.settings import load_settings
 
 __all__ = ["app", "maintenance", "stages"]
 
 app = messages.create_app("worker")
 _SWEEP_EVERY_S = 30.0
+_TRACED = (messages.START_DUE_RUN,)
+"""Beside the stages. What else the clock starts would be a trace every few seconds."""
+_span: ContextVar[ExitStack | None] = ContextVar("span", default=None)
 _log = get_logger(__name__)
 
 
-@signals.setup_logging.connect
+@signals.celeryd_init.connect  # before what a worker says at its start
+@signals.setup_logging.connect  # and for beat; without a receiver, Celery would do it its own way
 def _log_our_way(**_: Any) -> None:
-    settings = load_settings()
-    configure_logging(level=settings.log_level, style=settings.log_format)
+    log_as_set(load_settings())
 
 
 @signals.worker_before_create_process.connect
@@ -37,10 +43,49 @@ def _freeze_what_was_imported(**_: Any) -> None:
 
 @signals.task_prerun.connect
 def _bind_context(task_id: str, task: Any, args: Any, **_: Any) -> None:
-    names = ("run_id", "page") if isinstance(task, stages.StageTask) else ("source",)
     structlog.contextvars.bind_contextvars(
-        task_id=task_id, task=task.name, **dict(zip(names, args or (), strict=False))
+        task_id=task_id, task=task.name, **dict(zip(_names(task), args or (), strict=False))
     )
+
+
+def _names(task: Any) -> tuple[str, ...]:
+    """Return what the arguments of a message are called."""
+    return ("run_id", "page") if isinstance(task, stages.StageTask) else ("source",)
+
+
+@signals.worker_process_init.connect
+def _trace(**_: Any) -> None:
+    """Begin after the fork: the thread that sends the spans would be lost in it."""
+    tracing.configure(load_settings().otel_endpoint, role="worker")
+
+
+@signals.worker_process_shutdown.connect
+def _send_last_spans(**_: Any) -> None:
+    tracing.stop()
+
+
+@signals.task_prerun.connect
+def _begin_span(task: Any, args: Any, **_: Any) -> None:
+    """Go on with the trace that the message brought along."""
+    is_traced = isinstance(task, stages.StageTask) or task.name in _TRACED
+    if not (tracing.is_on() and is_traced):
+        return
+    carrier = {"traceparent": task.request.get("traceparent") or ""}
+    facts = {"messaging.system": "redis", "messaging.destination.name": task.name} | {
+        name: str(value) for name, value in zip(_names(task), args or (), strict=False)
+    }
+    stack = ExitStack()
+    stack.enter_context(tracing.span(task.name, facts, kind="consumer", carrier=carrier))
+    _span.set(stack)
+
+
+@signals.task_postrun.connect
+def _end_span(state: str | None, **_: Any) -> None:
+    stack = _span.get()
+    if stack is not None:
+        tracing.note({"celery.state": str(state)})
+        stack.close()
+        _span.set(None)
 
 
 @signals.task_postrun.connect

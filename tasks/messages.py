@@ -1,14 +1,15 @@
 """The words between processes: task names, queues, and the messages themselves, ids only."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import MutableMapping, Sequence
+from typing import Any, Literal
 from uuid import UUID
 
-from celery import Celery, chain
+from celery import Celery, chain, signals
 from celery.canvas import Signature
 from kombu.exceptions import OperationalError
 
 from tasks.coordination import broker
+from tasks.core import tracing
 from tasks.core.errors import UnavailableError
 from tasks.domain.runs import Stage
 
@@ -59,6 +60,11 @@ def create_app(role: Role, *, broker_url: str | None = None) -> Celery:
         app.conf.broker_transport_options = app.conf.broker_transport_options | _IMPATIENT
         app.conf.broker_connection_timeout = 1
     return app
+
+
+@signals.before_task_publish.connect
+def _take_trace_along(headers: MutableMapping[str, Any], **_: Any) -> None:
+    headers.update(tracing.carrier())
 
 
 class CeleryPublisher:

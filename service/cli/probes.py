@@ -1,13 +1,14 @@
-"""What ``probe`` asks each role; the answer is a problem, empty if there is none."""
+"""What ``probe`` asks each role; the answer is a problem, empty if there is none.
+
+A probe runs every few seconds for as long as a container lives, so it imports only what its own
+question takes.
+"""
 
 import socket
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from service.cli import connecting
-from tasks.coordination import workers
-from tasks.coordination.redis_client import create_redis_client
 from tasks.core.errors import UnavailableError
 
 _TIMEOUT_S = 2.0
@@ -40,6 +41,10 @@ def page(role: str, port: int | None = None) -> str:
 
 def heartbeat(role: str, name: str, data_dir: Path) -> str:
     """Ask whether the worker or beat of this host was seen lately."""
+    from service.cli import connecting  # noqa: PLC0415 - see the module's docstring
+    from tasks.coordination import workers  # noqa: PLC0415 - as above
+    from tasks.coordination.redis_client import create_redis_client  # noqa: PLC0415 - as above
+
     host = socket.gethostname()
     settings = connecting.settings_of(data_dir)
     with closing(create_redis_client(settings.redis_url)) as client:

@@ -16,7 +16,7 @@ from tasks.core.logging import get_logger
 
 # Nothing else may enter a log line or a header from outside.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_QUIET = {"/health", "/health/live", "/health/ready", "/metrics"}
+QUIET = {"/health", "/health/live", "/health/ready", "/metrics"}
 _LOGGER = "service.access"
 _log = get_logger(_LOGGER)
 
@@ -86,7 +86,7 @@ def timing(took_ms: float, database_ms: float) -> str:
 
 def log_answer(path: str, **facts: Any) -> None:
     """Write the request's line, unless nobody wants it."""
-    level = logging.DEBUG if path in _QUIET else logging.INFO
+    level = logging.DEBUG if path in QUIET else logging.INFO
     if logging.getLogger(_LOGGER).isEnabledFor(level):  # asked first: to find out later is dear
         _log.log(level, "request_answered", path=path, **facts)
 

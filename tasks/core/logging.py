@@ -1,33 +1,39 @@
 """structlog for our own records and everybody else's: one formatter, JSON or console."""
 
 import logging
-import re
 import sys
-from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
-_SECRET_NAMES = re.compile(r"(?i)(api_?key|authorization|password|secret|token|dsn)$")
-_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
+from tasks.core import reporting, tracing
+from tasks.core.redaction import Redactor
+from tasks.core.settings import Settings
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
+    tracing.add_ids,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
 
-def configure_logging(*, level: str = "INFO", style: str = "json") -> None:
+def configure_logging(
+    *, level: str = "INFO", style: str = "json", redactor: Redactor | None = None
+) -> None:
     """Send every record of the process, foreign ones too, through one formatter to stderr.
 
     Args:
         level: ``DEBUG`` | ``INFO`` | ``WARNING`` | ``ERROR``.
         style: ``json`` for machines, ``console`` for people.
+        redactor: Knows the process's secrets; the default knows what one looks like.
     """
+    # Rich would draw the variables of every frame, and those may be secrets and payloads.
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         if style == "console"
         else structlog.processors.JSONRenderer()
     )
@@ -35,8 +41,9 @@ def configure_logging(*, level: str = "INFO", style: str = "json") -> None:
         foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder()],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *([structlog.processors.format_exc_info] if style == "json" else []),
-            redact,
+            reporting.report,
+            structlog.processors.format_exc_info,
+            redactor or Redactor(),
             renderer,
         ],
     )
@@ -54,14 +61,12 @@ def configure_logging(*, level: str = "INFO", style: str = "json") -> None:
     )
 
 
-def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Blank values whose name says secret, and passwords inside addresses."""
-    for name, value in event.items():
-        if _SECRET_NAMES.search(name) and value:
-            event[name] = "***"
-        elif isinstance(value, str):
-            event[name] = _URL_PASSWORD.sub(r"\1:***@", value)
-    return event
+def log_as_set(settings: Settings) -> None:
+    """Log as the settings say, without their secrets, and report errors where they say so."""
+    logging.captureWarnings(True)  # noqa: FBT003 - its only argument
+    redactor = Redactor(settings.secrets())
+    configure_logging(level=settings.log_level, style=settings.log_format, redactor=redactor)
+    reporting.configure(settings.sentry_dsn, environment=settings.environment, redactor=redactor)
 
 
 def get_logger(name: str) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from environs import Env, EnvValidationError
 
@@ -145,6 +145,14 @@ class Settings:
     sentry_dsn: str = field(default="", repr=False)
     limits: TimeLimits = field(default_factory=TimeLimits)
     failures: FailureInjection = field(default_factory=FailureInjection)
+
+    def secrets(self) -> Iterable[str]:
+        """Return every value that nobody may see."""
+        yield from (self.scheduler_token, self.alert_webhook_secret, self.sentry_dsn)
+        yield from (source.api_key for source in self.sources.values())
+        for url in (self.database_url, self.redis_url):
+            password = urlsplit(url).password or ""
+            yield from (password, unquote(password))
 
 
 def provide(values: Mapping[str, str], *, override: bool = True) -> None:

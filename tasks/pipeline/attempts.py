@@ -11,7 +11,7 @@ from uuid import UUID
 from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.orm import Session
 
-from tasks.core import failpoints
+from tasks.core import failpoints, tracing
 from tasks.core.errors import (
     BudgetSpentError,
     KasparroError,
@@ -71,11 +71,25 @@ def attempt(
         if taken is None:
             return None
         run, claim = taken
-        facts = (run.source, claim.stage, claim.first, claim.attempt)
-        with failpoints.armed(_wanted_failures(dependencies, run), *facts):
+        with (
+            tracing.span(str(stage), _facts(run, claim)),
+            failpoints.armed(
+                _wanted_failures(dependencies, run),
+                *(run.source, claim.stage, claim.first, claim.attempt),
+            ),
+        ):
             return _work(dependencies, run, claim, work)
     finally:
         _write_down(dependencies)
+
+
+def _facts(run: Run, claim: Claim) -> dict[str, object]:
+    return {
+        "run_id": str(run.run_id),
+        "source": run.source,
+        "pages": claim.pages,
+        "attempt": claim.attempt,
+    }
 
 
 def _wanted_failures(dependencies: Dependencies, run: Run) -> FailureInjection:
@@ -90,6 +104,7 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim, work: Work) -> Aga
         _log.warning("claim_lost", stage=claim.stage, page=claim.first)
         return None
     except Exception as error:  # noqa: BLE001 - the edge: see the module's docstring
+        tracing.failed(error)
         return _fail(dependencies, run, claim, _understood(error))
     _send(dependencies, run, messages)
     if claim.stage is Stage.LOAD:
@@ -170,6 +185,7 @@ def note_finished(session: Session, run: Run, claim: Claim, detail: Mapping[str,
     """Record, in the transaction that completes a stage, that it did and how long it took."""
     seconds = (database.now(session) - claim.claimed_at).total_seconds()
     _note(session, claim, "finished", {"seconds": round(seconds, 3), **detail})
+    tracing.note({f"finished.{name}": value for name, value in detail.items()})
     totals.observe(session, "etl_stage_seconds", seconds, source=run.source, stage=claim.stage)
 
 

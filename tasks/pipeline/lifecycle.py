@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from tasks.core import failpoints
+from tasks.core import failpoints, tracing
 from tasks.core.errors import ConflictError, InvalidInputError, KasparroError, UnavailableError
 from tasks.core.logging import get_logger
 from tasks.domain.runs import ASIDE, BACKFILL, RunStatus, Stage
@@ -22,6 +22,7 @@ from tasks.store import (
     staging,
     sweeps,
     totals,
+    traces,
     versions,
 )
 from tasks.store.tables import Run
@@ -79,12 +80,16 @@ def insert_run(dependencies: Dependencies, session: Session, source: str, **valu
         ConflictError: As :func:`queue_run`.
     """
     dependencies.connector(source)
-    values |= {"checkpoint_before": checkpoints.get(session, source)}
-    run = runs.add(session, source, values)
-    if run is None:
-        raise _refusal(session, source, backfill=values["trigger"] == BACKFILL)
-    events.add(session, run.run_id, "run_queued", detail={"trigger": run.trigger})
-    versions.bump(session, "runs", added_rows=1)
+    facts = {"source": source, "trigger": values["trigger"]}
+    with tracing.span("queue run", facts, kind="producer"):
+        values["checkpoint_before"] = checkpoints.get(session, source)
+        values["traceparent"] = tracing.carrier().get("traceparent")
+        run = runs.add(session, source, values)
+        if run is None:
+            raise _refusal(session, source, backfill=values["trigger"] == BACKFILL)
+        tracing.note({"run_id": str(run.run_id)})
+        events.add(session, run.run_id, "run_queued", detail={"trigger": run.trigger})
+        versions.bump(session, "runs", added_rows=1)
     return run
 
 
@@ -128,7 +133,8 @@ def announce(dependencies: Dependencies, run_ids: Iterable[UUID]) -> bool:
     for run_id in run_ids:
         with dependencies.transaction() as session:
             due = sweeps.due(session, run_id)
-        if not _send(dependencies, due):
+            trace = traces.of_runs(session, [run_id]).get(run_id)
+        if not _send(dependencies, due, trace):
             return False
     return True
 
@@ -143,16 +149,17 @@ def announce_new(dependencies: Dependencies, runs: Iterable[Run]) -> bool:
             is_sent = announce(dependencies, [run.run_id])
         else:
             first = sweeps.Due(run.run_id, run.source, Stage.FETCH, page=1, attempts=0)
-            is_sent = _send(dependencies, [first])
+            is_sent = _send(dependencies, [first], run.traceparent)
         if not is_sent:
             return False
     return True
 
 
-def _send(dependencies: Dependencies, due: Iterable[sweeps.Due]) -> bool:
+def _send(dependencies: Dependencies, due: Iterable[sweeps.Due], trace: str | None) -> bool:
     for item in due:
         try:
-            dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)
+            with tracing.continued(trace):
+                dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)
         except UnavailableError as error:
             _log.warning(
                 "run_not_announced",

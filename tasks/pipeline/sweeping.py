@@ -1,15 +1,18 @@
 """What keeps runs moving when a message, a worker or a scheduler is lost."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from tasks.core import tracing
 from tasks.core.errors import KasparroError, UnavailableError
 from tasks.core.logging import get_logger
 from tasks.domain.runs import RunStatus
 from tasks.pipeline import extraction, judging, lifecycle
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import batching, database, partitions, runs, sweeps, totals
+from tasks.store import batching, database, partitions, runs, sweeps, totals, traces
 
 MAX_ATTEMPTS = 5
 _log = get_logger(__name__)
@@ -40,7 +43,8 @@ def sweep(dependencies: Dependencies) -> int:
         due = sweeps.due(session)
         for item in due:
             totals.add(session, "etl_resent_total", source=item.source, stage=item.stage)
-    sent = _send(dependencies, due)
+        traced = traces.of_runs(session, [item.run_id for item in due])
+    sent = _send(dependencies, due, traced)
     judging.judge_due(dependencies)
     return sent
 
@@ -55,10 +59,11 @@ def _end_crashed(session: Session) -> None:
             _log.error("run_crashed", run_id=str(run_id), page=page)
 
 
-def _send(dependencies: Dependencies, due: list[sweeps.Due]) -> int:
+def _send(dependencies: Dependencies, due: list[sweeps.Due], traced: Mapping[UUID, str]) -> int:
     for sent, item in enumerate(due):
         try:
-            dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)
+            with tracing.continued(traced.get(item.run_id)):
+                dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)
         except UnavailableError as error:
             _log.warning("sweep_broken_off", sent=sent, waiting=len(due) - sent, reason=str(error))
             return sent

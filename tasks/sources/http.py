@@ -15,6 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
+from tasks.core import tracing
 from tasks.core.clock import Clock
 from tasks.core.errors import (
     KasparroError,
@@ -177,7 +178,7 @@ class RequestsHttpClient:
     def _attempt(self, call: _Call, judge: Judge | None) -> Response:
         headers = call.headers
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._exchanged(call)
+            response = self._traced(call)
             location = response.headers.get("location")
             if response.status not in _REDIRECTS or not location:
                 return self._judged(response, judge, headers)
@@ -185,6 +186,13 @@ class RequestsHttpClient:
             call = call.redirected(location)
             logger.info("upstream_redirected", source=self._source, url=_shown(call.url))
         raise PermanentError(f"{self._source} redirects more than {MAX_REDIRECTS} times")
+
+    def _traced(self, call: _Call) -> Response:
+        facts = {"http.request.method": "GET", "url.full": _shown(call.url)}
+        with tracing.span(f"GET {self._source}", facts, kind="client"):
+            response = self._exchanged(call)
+            tracing.note({"http.response.status_code": response.status})
+            return response
 
     def _exchanged(self, call: _Call) -> Response:
         request = self._prepared(call)

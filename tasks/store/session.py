@@ -5,6 +5,9 @@ from typing import Any
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from tasks.core import tracing
+from tasks.store import traces
+
 SessionFactory = sessionmaker[Session]
 
 
@@ -42,8 +45,9 @@ def create_database_engine(
         "application_name": application_name,
         "options": options,
     }
-    return create_engine(
+    engine = create_engine(
         url,
+        hide_parameters=True,  # an error's text goes to the log, what was sent must not
         connect_args=connect_args,
         pool_size=pool_size,
         max_overflow=2,
@@ -53,6 +57,9 @@ def create_database_engine(
         pool_use_lifo=True,
         **kwargs,
     )
+    if tracing.is_on():
+        traces.trace_statements(engine)
+    return engine
 
 
 def create_session_factory(engine: Engine) -> SessionFactory:

@@ -1,11 +1,9 @@
 """The whole system with one command: real servers, real workers, real signals."""
 
-import json
 import signal
 import socket
 import subprocess
 import tempfile
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from service.cli.data_directory import DataDirectory
 from service.cli.embedded import servers, valkey
 from tasks.core import processes
+from tests.support import metrics, web
 from tests.support.cli import kasparro_process, start_kasparro
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -57,15 +56,6 @@ def _until(process: "subprocess.Popen[str]", words: str) -> str:
     raise AssertionError(f"ended without saying {words!r}:\n{said}")
 
 
-def _get(port: int, path: str) -> dict:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", path)
-        return json.load(connection.getresponse())
-    finally:
-        connection.close()
-
-
 def _everything_of(directory: DataDirectory) -> list[str]:
     """Return the identities of all processes of a start."""
     pids = [servers.pid_in(directory.postgres / "postmaster.pid")]
@@ -90,9 +80,11 @@ def test_one_command_runs_every_source_and_leaves_nothing_behind(directory, port
 def test_a_start_serves_is_alone_and_recovers_from_a_kill(directory, port):
     with _start(directory, port) as killed:
         _until(killed, UP)
-        (row,) = _get(port, "/data?ticker=BTC")["data"]
+        (row,) = web.ask(port, "/data?ticker=BTC").json()["data"]
         assert row["id"] == "BTC"
         assert {"coingecko", "coinpaprika", "csv"} <= set(row["sources"])
+
+        assert list(metrics.departures(web.ask(port, "/metrics").text)) == []
 
         refused = kasparro_process("up", "--demo", "--data-dir", directory.root, "--port", port)
         assert refused.code == 75

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from service.cli.embedded import valkey
-from tests.support import processes
+from tests.support import processes, web
 from tests.support.cli import kasparro
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
@@ -70,6 +70,39 @@ def test_flower_for_others_needs_a_password(probe):
     result = kasparro("flower", "--host", "0.0.0.0")  # noqa: S104 - it refuses to
     assert result.code == 78
     assert "FLOWER_BASIC_AUTH" in result.stderr
+
+
+def test_flower_sees_the_live_workers_and_what_they_did(variables, tmp_path):
+    port = valkey.free_port(0)
+    flower = ["-m", "service.cli", "flower", "--port", str(port)]
+    password = "operator:of-this-test"
+
+    def shown(path: str) -> dict:
+        answer = web.ask(port, path, headers=web.account(password))
+        return answer.json() if answer.status == 200 else {}
+
+    ticking = variables | {"TIME_LIMIT_SWEEP_S": "1"}
+    guarded = variables | {"FLOWER_BASIC_AUTH": password}
+    with (
+        processes.running(flower, guarded, tmp_path / "flower.log"),
+        processes.worker(variables, tmp_path / "worker.log", name="seen"),
+    ):
+        processes.wait_until(
+            lambda: shown("/workers?json=1").get("data"),
+            timeout_s=40,
+            what="Flower sees the worker",
+        )
+        (worker,) = shown("/workers?json=1")["data"]
+        assert worker["hostname"].startswith("seen@")
+        with processes.running(["-m", "service.cli", "beat"], ticking, tmp_path / "beat.log"):
+            processes.wait_until(
+                lambda: shown("/api/tasks?taskname=kasparro.sweep"),
+                timeout_s=40,
+                what="Flower sees a task",
+            )
+        tasks = shown("/api/tasks?taskname=kasparro.sweep").values()
+        assert {task["worker"] for task in tasks} == {worker["hostname"]}
+        assert web.ask(port, "/workers?json=1").status == 401
 
 
 def test_a_worker_of_an_unknown_queue_is_refused(probe):

@@ -25,6 +25,7 @@ _IS_ACTIVE = "status in ('queued','running')"
 class Run(Base):
     """One attempt to bring a source up to date; see :mod:`tasks.domain.runs` for its states.
 
+    ``traceparent`` is the trace it was queued in, so that a message sent again goes on with it.
     ``options``: full_refresh, dry_run, reason; keep_checkpoint for a run over what lies behind the
     checkpoint. ``fence`` rises whenever the run is taken from whoever works on it. ``slot`` is the
     schedule's moment, so that two beats make one run. ``judged_at`` is when its figures were held
@@ -47,6 +48,7 @@ class Run(Base):
     )
     options: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     request_id: Mapped[str | None]
+    traceparent: Mapped[str | None]
     fence: Mapped[int] = mapped_column(server_default="1")
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     pages: Mapped[int] = mapped_column(Integer, server_default="0")
