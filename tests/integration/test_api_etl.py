@@ -1,10 +1,14 @@
 """Starting runs through HTTP."""
 
+import csv
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import func, select
+from pyarrow import parquet
+from sqlalchemy import func, select, update
 
+from service import encoding
 from tasks.domain.runs import RunStatus
 from tasks.pipeline import lifecycle
 from tasks.store import runs
@@ -125,6 +129,7 @@ def test_requests_with_one_idempotency_key_at_the_same_moment_start_one_run(api,
         ({"sources": "csv"}, "sources"),
         ({"sources": [1]}, "sources"),
         ({"full_refresh": "perhaps"}, "full_refresh"),
+        ({"dry_run": 0}, "dry_run"),
         ({"reason": "a\nb"}, "reason"),
         ({"sauces": ["csv"]}, "sauces"),
     ],
@@ -210,6 +215,23 @@ def test_runs_are_listed_newest_first_under_their_older_names_too(api, key):
     cursor = body["pagination"]["next_cursor"]
     assert [r["source"] for r in api.get(f"/runs?limit=2&cursor={cursor}").json["runs"]] == ["csv"]
     assert api.get("/runs?limit=101").status_code == 422
+
+
+def test_what_a_run_remembers_is_compact_json_in_every_format(api, key):
+    asked = {"sources": ["csv"]}
+    run_id = api.post("/etl/run", headers=key, json=asked).json["runs"][0]["run_id"]
+    checkpoint = {"done": True, "feeds": {"a, b: c": ["x", 1]}}
+    with api.transaction() as session:
+        session.execute(update(Run).values(checkpoint_before=checkpoint))
+    text = encoding.encode(checkpoint)
+    for query in ("", "?shape=array", "?format=ndjson"):
+        assert b'"checkpoint_before":' + text in api.get(f"/runs{query}").data
+    (row,) = csv.DictReader(io.StringIO(api.get("/runs?format=csv").text))
+    assert row["run_id"] == run_id
+    assert row["checkpoint_before"].encode() == text
+    parquet_file = io.BytesIO(api.get("/runs?format=parquet").data)
+    (stored,) = parquet.read_table(parquet_file).to_pylist()
+    assert stored["checkpoint_before"].encode() == text
 
 
 def test_the_figures_tell_what_was_done(api, key):
