@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from service.schemas.base import Answer, Exact, Moment, Word
+from service.schemas.base import Answer, Exact, Moment, SourceName
 from service.schemas.market import MarketRow
 from service.schemas.paging import Paged, Pagination, RequestMeta, format_field
 
@@ -93,7 +93,7 @@ class HistoryQuery(Paged):
     start = Moment()
     end = Moment(end_of_day=True)
     interval = fields.String(validate=validate.OneOf(INTERVALS), load_default="raw")
-    source = Word()
+    source = SourceName()
     format = format_field()
 
     @validates_schema

@@ -1,11 +1,11 @@
 """Sources and the quarantine on the wire."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from marshmallow import fields, pre_load, validate
+from marshmallow import fields, validate
 
-from service.schemas.base import Answer, Envelope, Exact, Moment, Word
-from service.schemas.paging import Paged, Pagination, RequestMeta
+from service.schemas.base import Answer, Exact, Moment, SourceName, Word
+from service.schemas.paging import Page, Paged, RequestMeta
 
 
 class SourceRow(Answer):
@@ -42,6 +42,7 @@ class SourceList(Answer):
     sources = fields.List(fields.Nested(SourceRow))
     timestamp = Moment()
     api_latency_ms = fields.Float()
+    meta = fields.Nested(RequestMeta)
 
 
 class RejectionItem(Answer):
@@ -63,15 +64,10 @@ class RejectionItem(Answer):
     updated_at = Moment()
 
 
-class QuarantinePage(Envelope):
+class QuarantinePage(Page):
     """A page of the quarantine, newest first."""
 
     data = fields.List(fields.Nested(RejectionItem))
-    total = fields.Integer(allow_none=True)
-    page = fields.Integer()
-    page_size = fields.Integer()
-    pagination = fields.Nested(Pagination)
-    meta = fields.Nested(RequestMeta)
 
 
 class QuarantineQuery(Paged):
@@ -79,14 +75,8 @@ class QuarantineQuery(Paged):
 
     MAX_LIMIT: ClassVar[int] = 200
 
-    source = Word()
+    source = SourceName()
     run_id = fields.UUID()
     rule = Word()
     field = Word()
     state = fields.String(validate=validate.OneOf(("open", "replayed", "discarded")))
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data

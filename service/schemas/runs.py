@@ -2,9 +2,9 @@
 
 from typing import Any, ClassVar
 
-from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 
-from service.schemas.base import Answer, Arguments, Exact, Moment, Word
+from service.schemas.base import Answer, Arguments, Exact, Flag, Moment, SourceName, Word
 from service.schemas.paging import Paged, Pagination, RequestMeta, format_field
 from tasks.domain.runs import RunStatus
 
@@ -53,7 +53,7 @@ class RunQuery(Paged):
     DEFAULT_PAGE_SIZE: ClassVar[int] = 10
     LIMIT_IS_PAGE_SIZE: ClassVar[bool] = True
 
-    source = Word(metadata={"example": "coingecko"})
+    source = SourceName(metadata={"example": "coingecko"})
     status = fields.String(validate=validate.OneOf((*STATUSES, *OLDER_STATUSES)))
     trigger = fields.String(validate=validate.OneOf(TRIGGERS))
     since = Moment(metadata={"description": "Queued at this time or later."})
@@ -62,12 +62,6 @@ class RunQuery(Paged):
         metadata={"description": "`array` for the bare list of runs."},
     )
     format = format_field()
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data
 
 
 class RunPage(Answer):
@@ -117,8 +111,8 @@ class TriggerBody(Arguments):
     sources = fields.List(
         Word(), metadata={"description": "All enabled ones unless given.", "example": ["coingecko"]}
     )
-    full_refresh = fields.Boolean(metadata={"description": "Forget the checkpoint."})
-    dry_run = fields.Boolean(metadata={"description": "Do all but publish."})
+    full_refresh = Flag(metadata={"description": "Forget the checkpoint."})
+    dry_run = Flag(metadata={"description": "Do all but publish."})
     reason = Word(max_length=500)
 
     @validates_schema
