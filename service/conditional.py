@@ -28,12 +28,10 @@ def is_current(request: Request, etag: str) -> bool:
     """Tell whether the client has this already.
 
     The comparison is weak, as RFC 9110 13.1.2 asks: a proxy that compresses marks the tag ``W/``,
-    and our own compression adds a suffix.
+    and our own compression adds a suffix. ``*`` is no tag: it needs an answer first, to know that
+    there is one.
     """
-    known = request.if_none_match
-    if known.star_tag:
-        return True
-    tags = {tag for tag, _weak in _tags(known.to_header())}
+    tags = {tag for tag, _weak in _tags(request.if_none_match.to_header())}
     return any(tag.partition("-")[0] == etag for tag in tags)
 
 

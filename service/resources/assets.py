@@ -27,9 +27,8 @@ class OneAsset(MethodView):
 
     @blueprint.requires("read")
     @blueprint.conditional("data")
-    @blueprint.arguments(rest.NoArguments, location="query")
     @blueprint.response(200, AssetDetail)
-    def get(self, _query: dict[str, Any], asset_id: str) -> dict[str, Any]:
+    def get(self, asset_id: str) -> dict[str, Any]:
         """Show an asset with each source's observation beside the consensus."""
         with rest.reading() as connection:
             row = assets.one(connection, asset_id)
@@ -43,9 +42,8 @@ class Explained(MethodView):
 
     @blueprint.requires("read")
     @blueprint.conditional("data")
-    @blueprint.arguments(rest.NoArguments, location="query")
     @blueprint.response(200, Explanation)
-    def get(self, _query: dict[str, Any], asset_id: str) -> dict[str, Any]:
+    def get(self, asset_id: str) -> dict[str, Any]:
         """Show every input of a price: its age, whether it was used, and why it is this asset's."""
         with rest.reading() as connection:
             row = assets.one(connection, asset_id)
@@ -163,7 +161,7 @@ def _candles_as_file(form: str, found: list[dict[str, Any]]) -> Response:
         "start": "time",
         **dict.fromkeys(("open", "high", "low", "close", "volume_24h_usd"), "decimal"),
         "points": "integer",
-        "backfilled": "text",
+        "backfilled": "boolean",
     }
     rows = [tuple(candle.values()) for candle in found]
     return rest.send_export(form, kinds, lambda _connection: iter(rows), "history")

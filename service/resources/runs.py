@@ -68,9 +68,8 @@ class OneRun(MethodView):
 
     @blueprint.requires("read")
     @blueprint.conditional("runs")
-    @blueprint.arguments(rest.NoArguments, location="query")
     @blueprint.response(200, RunDetail)
-    def get(self, _query: dict[str, Any], run_id: UUID) -> dict[str, Any]:
+    def get(self, run_id: UUID) -> dict[str, Any]:
         """Show a run with its steps, events and rejections."""
         with rest.reading() as connection:
             found = runs.one(connection, run_id)

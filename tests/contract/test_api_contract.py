@@ -128,6 +128,14 @@ def filled(path, api, key):
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=NAMES)
+def test_an_argument_nobody_knows_is_refused_by_name(api, key, endpoint):
+    path = filled(endpoint["path"], api, key)
+    response = api.client.open(f"{path}?bogus=1", method=endpoint["method"].upper(), headers=key)
+    assert response.status_code == 422
+    assert response.json["errors"]["bogus"] == ["Unknown field."]
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=NAMES)
 def test_the_app_answers_as_documented(api, key, endpoint):
     path = filled(endpoint["path"], api, key)
     for run in api.get("/runs?status=queued").json["runs"]:
