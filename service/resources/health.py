@@ -11,7 +11,7 @@ from marshmallow import Schema
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import rest
+from service import draining, rest
 from service.observability import broker
 from service.queries import health
 from service.schemas.health import Health, Live, Ready
@@ -70,16 +70,20 @@ class IsReady(MethodView):
     @blueprint.response(200, Ready)
     @blueprint.alt_response(503, schema=Ready, description="Not yet, or not any more.")
     def get(self) -> Response:
-        """Answer 200 once the database answers and its schema is the one this code expects."""
+        """Answer 200 once the database answers and its schema is the one this code expects.
+
+        A process that was asked to stop says 503 some seconds before it takes no more requests.
+        """
         expected, current = migrate.head_revision(), None
         try:
             current = migrate.current_revision(rest.dependencies().engine)
             database = "connected"
         except SQLAlchemyError:
             database = "unavailable"
-        is_ready = current == expected
+        is_ready = current == expected and not draining.is_draining()
         body = {
             "status": "ready" if is_ready else "not_ready",
+            "draining": draining.is_draining(),
             "database": database,
             "schema_revision": current,
             "expected_revision": expected,

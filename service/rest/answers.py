@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, g, request, stream_with_context
+from flask import Response, g, request
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,7 @@ from service.observability.requests import latency_ms, request_id
 from service.pagination import PageRequest
 from service.queries import walking
 from service.queries.listing import Listing, ListingPage
-from service.rest.shared import delivery, dependencies, reading
+from service.rest.shared import delivery, dependencies, lasting, reading
 from service.walks import MAX_ROWS
 from tasks.core.errors import InvalidInputError
 from tasks.store.audit import Actor
@@ -200,6 +200,6 @@ def _download(name: str, chunks: Callable[[Connection], Iterator[bytes]], stem: 
             yield from chunks(connection)
 
     media_type = formats.MEDIA_TYPES[name] + ("; charset=utf-8" if name == "csv" else "")
-    response = Response(stream_with_context(produce()), content_type=media_type)
+    response = lasting(produce(), media_type)
     response.headers["Content-Disposition"] = f'attachment; filename="{stem}.{name}"'
     return response

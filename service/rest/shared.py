@@ -1,9 +1,10 @@
 """What the requests of one process share."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import BoundedSemaphore
 
-from flask import Response, current_app
+from flask import Response, current_app, stream_with_context
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
@@ -11,11 +12,11 @@ from service.conditional import ResponseCache
 from service.observability import broker
 from service.rate_limits import RedisRateLimiter
 from service.walks import Walks
+from tasks.core.errors import UnavailableError
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store.session import create_database_engine
 
 READ_TIMEOUT_S = 5.0
-READ_CONNECTIONS = 4  # as many as service.gunicorn gives threads to a process
 
 
 class Delivery:
@@ -29,6 +30,7 @@ class Delivery:
         reader: Connections for SELECTs: one for each thread, and short time-outs.
         redis: For a look at the broker, with short time-outs.
         walks: The pinned orders of lists.
+        places: For answers that last: half of the threads, so that the rest stay free.
     """
 
     def __init__(self, dependencies: Dependencies, front_page: Callable[[], Response]) -> None:
@@ -40,10 +42,11 @@ class Delivery:
             dependencies.settings.database_url,
             application_name="kasparro-api-reads",
             statement_timeout_s=READ_TIMEOUT_S,
-            pool_size=READ_CONNECTIONS,
+            pool_size=dependencies.settings.api_threads,
             isolation_level="AUTOCOMMIT",
         )
         self.redis = broker.connect(dependencies.settings.redis_url)
+        self.places = BoundedSemaphore(max(1, dependencies.settings.api_threads // 2))
         self.walks = Walks(broker.connect(dependencies.settings.redis_url, is_text=False))
 
     def close(self) -> None:
@@ -65,6 +68,36 @@ def delivery() -> Delivery:
 def dependencies() -> Dependencies:
     """Return the engine's parts."""
     return delivery().dependencies
+
+
+def lasting(chunks: Iterator[bytes], content_type: str) -> Response:
+    """Return an answer that is sent for as long as the client takes to read it.
+
+    Each keeps a thread busy, so that a few slow readers could keep out everybody else: there is
+    only so much room for them.
+
+    Raises:
+        UnavailableError: If there is no room now.
+    """
+    places = delivery().places
+    if not places.acquire(blocking=False):
+        raise UnavailableError("Too many exports and event streams are being sent already.")
+    left: list[None] = [None]
+
+    def leave() -> None:
+        with suppress(IndexError):  # whoever is first: the end of the chunks, or of the answer
+            left.pop()
+            places.release()
+
+    def produce() -> Iterator[bytes]:
+        try:
+            yield from chunks
+        finally:
+            leave()
+
+    response = Response(stream_with_context(produce()), content_type=content_type)
+    response.call_on_close(leave)
+    return response
 
 
 @contextmanager
