@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
 from service import auth
 from service.cli import command_lines
 from service.cli.embedded.valkey import free_port
@@ -27,6 +31,7 @@ from tests.support import processes
 from tests.support.engine import ListPublisher, Workbench
 
 _DEFECT = re.compile(r'Traceback|"request_failed"|Exception on')
+_USUAL_RUNS = 7  # as many as a baseline needs
 SIZES = {"coins": 400, "coingecko_coins": 300, "coinpaprika_tickers": 250, "csv_rows": 60}
 
 
@@ -78,17 +83,9 @@ class Live:
 
     def key(self, *scopes: str) -> str:
         """Return a new key."""
-        return make_key(self.settings, *scopes)
-
-
-def make_key(settings: Settings, *scopes: str) -> str:
-    """Return a new key for the API over these servers."""
-    dependencies = bootstrap.build(settings, role="cli")
-    with dependencies.transaction() as session:
-        made = auth.create_key(session, "test", scopes)
-    dependencies.engine.dispose()
-    dependencies.redis.close()
-    return made
+        engine = create_engine(self.settings.database_url, poolclass=NullPool)
+        with Session(engine) as session, session.begin():
+            return auth.create_key(session, "test", scopes)
 
 
 @contextmanager
@@ -99,28 +96,30 @@ def settings_of(environment: Mapping[str, str]) -> Iterator[Settings]:
 
 
 @contextmanager
-def filled(servers: Mapping[str, str], directory: Path, *, sources: int = 4) -> Iterator[dict]:
-    """Run every source against a simulated market; yield the environment of the system.
-
-    Of what one vendor sends next, one item is bad and one field has another name: so there is
-    something to see in the quarantine and in the drift log, too.
-    """
+def filled(servers: Mapping[str, str], directory: Path) -> Iterator[dict[str, str]]:
+    """Run every source against a simulated market; yield the environment of the system."""
     csv = directory / "csv"
     server = SimulatorServer(("127.0.0.1", 0), Simulator(SimulatorConfig(**SIZES, moving=False)))
-    with server as simulator:
-        write_csv(simulator.simulator.market, csv, rows=SIZES["csv_rows"])
-        whole = {**servers, **environment(simulator.url, str(csv))}
+    with server as running:
+        write_csv(running.simulator.market, csv, rows=SIZES["csv_rows"])
+        whole = {**servers, **environment(running.url, str(csv))}
         with settings_of(whole) as settings, _bench(settings) as bench:
-            for source in list(settings.sources)[:sources]:
-                run_id = bench.run(source)
-                assert bench.status(run_id) == "success"
-            simulator.simulator.advance()
-            simulator.simulator.fail("coinpaprika", "bad_item", field="symbol", value=7, times=None)
-            simulator.simulator.fail(
-                "coinpaprika", "rename_field", field="first_data_at", to="first_data", times=None
-            )
-            bench.run("coinpaprika")
+            for source in settings.sources:
+                assert bench.status(bench.run(source)) == "success"
+            _misbehave(running.simulator, bench)
         yield whole
+
+
+def _misbehave(simulator: Simulator, bench: Workbench) -> None:
+    """Fill quarantine, drift log and anomalies by what the vendors send next."""
+    for _ in range(_USUAL_RUNS):
+        bench.run("coinpaprika")
+    simulator.advance()
+    simulator.fail("coinpaprika", "retype_field", field="symbol", page=1)
+    simulator.fail("coingecko", "add_field", field="sentiment", value="good", times=None)
+    for source in ("coinpaprika", "coingecko"):
+        bench.run(source)
+    simulator.clear()
 
 
 @contextmanager
