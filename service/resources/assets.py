@@ -73,7 +73,7 @@ class PriceHistory(MethodView):
     @blueprint.arguments(HistoryQuery, location="query")
     @blueprint.response(200, History)
     @blueprint.exports
-    def get(self, query: dict[str, Any], asset_id: str) -> Any:
+    def get(self, query: dict[str, Any], asset_id: str) -> Response:
         """List prices, oldest first: observations, or open, high, low and close by interval.
 
         Of intervals the newest `limit` that have a price are given. A gap is a span without a
@@ -110,7 +110,7 @@ def _fields(point: _Point) -> dict[str, Any]:
 
 def _points(
     listing: Listing, paging: PageRequest, filters: dict[str, Any], about: dict[str, Any]
-) -> dict[str, Any]:
+) -> Response:
     bound_to = pagination.fingerprint(f"history {about['id']}", filters)
     page, facts = rest.read_page(listing, paging, bound_to)
     points = [msgspec.json.decode(body, type=_Point) for body in page.bodies]
@@ -137,7 +137,7 @@ def _longest(source: str | None) -> timedelta:
 
 def _candles(
     asset_id: int, query: dict[str, Any], filters: dict[str, Any], about: dict[str, Any]
-) -> Any:
+) -> Response:
     paging, interval = query["paging"], query["interval"]
     if paging.cursor or paging.offset:
         raise InvalidInputError("Intervals are cut by start and end.", field="cursor")
@@ -169,14 +169,10 @@ def _candles_as_file(form: str, found: list[dict[str, Any]]) -> Response:
 
 def _answer(
     about: dict[str, Any], points: list[Any], gaps: list[Any], facts: dict[str, Any]
-) -> dict[str, Any]:
+) -> Response:
     request = rest.about_request()
-    return {
-        **about,
-        "data": points,
-        "gaps": gaps,
-        "total": facts["total"],
-        **request,
-        "pagination": facts,
-        "meta": request,
-    }
+    members = {**about, "data": points, "gaps": gaps, **facts, **request}
+    body = History().dump(members | {"pagination": facts, "meta": request})
+    response = rest.send(body)
+    rest.link_next(response, facts["next_cursor"])
+    return response

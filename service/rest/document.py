@@ -60,6 +60,8 @@ _SOME_RUN = "0190a1b2-0000-7000-8000-000000000001"
 _IN_PATHS = {
     "asset_id": ("The asset's `id`, or the one it had before.", "BTC"),
     "name": ("The source's name.", "csv"),
+    "source": ("The source's name.", "coingecko"),
+    "external_id": ("The source's own id.", "bitcoin"),
     "drift_id": ("Of `GET /drift`.", 1),
     "anomaly_id": ("Of `GET /anomalies`.", 1),
     "run_id": ("Of `GET /runs`, or of the answer that started it.", _SOME_RUN),

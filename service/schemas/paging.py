@@ -152,7 +152,7 @@ class Page(RequestMeta):
     class Meta(Answer.Meta):
         """Keep the order of the contract."""
 
-        fields: ClassVar = (
+        fields: ClassVar[tuple[str, ...]] = (
             "data",
             "total",
             "page",

@@ -8,12 +8,9 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import insert
 
 from service.schemas.market import MarketPage, MarketRow
-from tasks.store import versions
-from tasks.store.tables import News
-from tests.support.api import NOW, add_asset, add_assets, add_quote, exact
+from tests.support.api import NOW, add_asset, add_assets, add_news, add_quote, exact
 
 
 def test_a_price_keeps_every_stored_digit(api):
@@ -88,11 +85,9 @@ def test_a_source_gives_its_own_latest_observation(api):
 
 @pytest.mark.parametrize("name", ["rss", "rss_feed"])
 def test_news_come_in_the_same_envelope_when_asked_for_and_never_else(api, name):
-    entry = {"source": "rss", "external_id": "g", "guid_hash": b"g", "feed": "f", "digest": b"d"}
     with api.transaction() as session:
         add_asset(session)
-        session.execute(insert(News).values(**entry, title="Up", published_at=NOW))
-        versions.bump(session, "news")
+        add_news(session, "Up")
     body = api.get(f"/data?source={name}").json
     (row,) = body["data"]
     assert (row["name"], row["source"], row["price_usd"]) == ("Up", "rss", None)

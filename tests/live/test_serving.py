@@ -81,6 +81,25 @@ def test_a_body_that_is_too_large_is_refused(api):
     assert head.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize(
+    "path", ["/data", "/runs", "/runs?shape=array", "/news", "/data/BTC/history", "/drift"]
+)
+def test_the_link_of_a_list_leads_through_all_of_it(api, path):
+    joiner = "&" if "?" in path else "?"
+    total = api.ask(path.partition("?")[0]).json()
+    total = total.get("total", total.get("total_count"))
+    limit = max(1, total // 3)
+    seen, following = 0, f"{path}{joiner}limit={limit}"
+    while following:
+        answer = api.ask(following)
+        body = answer.json()
+        seen += len(body if isinstance(body, list) else body.get("data") or body.get("runs"))
+        link = answer.headers["Link"]
+        assert link is None or link.endswith('>; rel="next"')
+        following = link and link[1:].partition(">")[0]
+    assert seen == total > 1
+
+
 def test_a_statement_that_takes_too_long_is_given_up(api, locked):
     answer = api.ask("/data?name=given-up")
     assert answer.status == 503
