@@ -14,7 +14,7 @@ from service.observability.requests import request_id
 from service.schemas.runs import TriggerBody, Triggered
 from tasks.core.errors import ConflictError, InvalidInputError
 from tasks.pipeline import lifecycle
-from tasks.store.tables import IdempotencyKey
+from tasks.store.tables import IdempotencyKey, Run
 
 blueprint = rest.Blueprint("etl", __name__, description="Start sources.")
 _OLDER_NAMES = {"rss_feed": "rss"}
@@ -88,7 +88,15 @@ def _once(session: Session, body: dict[str, Any]) -> dict[str, Any]:
 
 def _start(session: Session, body: dict[str, Any]) -> dict[str, Any]:
     sources = _sources(body)
-    outcomes = [_start_one(session, source, body) for source in sources]
+    queued = lifecycle.queue_runs(
+        rest.dependencies(),
+        session,
+        sources,
+        trigger="api",
+        options=body,
+        request_id=request_id(),
+    )
+    outcomes = [_outcome(session, source, queued[source], body) for source in sources]
     started = [run for run in outcomes if run["status"] == "queued"]
     if not started:
         conflict = outcomes[0]
@@ -108,21 +116,13 @@ def _start(session: Session, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _start_one(session: Session, source: str, body: dict[str, Any]) -> dict[str, Any]:
-    try:
-        with session.begin_nested():
-            run = lifecycle.queue_run(
-                rest.dependencies(),
-                session,
-                source,
-                trigger="api",
-                options=body,
-                request_id=request_id(),
-            )
-            rest.audit(session, "run.start", str(run.run_id), {"source": source, **body})
-    except ConflictError as error:
-        return _entry(error.context.get("active_run_id"), source, "conflict")
-    return _entry(str(run.run_id), source, "queued")
+def _outcome(
+    session: Session, source: str, queued: Run | ConflictError, body: dict[str, Any]
+) -> dict[str, Any]:
+    if isinstance(queued, ConflictError):
+        return _entry(queued.context.get("active_run_id"), source, "conflict")
+    rest.audit(session, "run.start", str(queued.run_id), {"source": source, **body})
+    return _entry(str(queued.run_id), source, "queued")
 
 
 def _entry(run_id: str | None, source: str, status: str) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pyarrow import parquet
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from service import encoding
 from tasks.domain.runs import RunStatus
 from tasks.pipeline import lifecycle
-from tasks.store import runs
+from tasks.store import runs, versions
 from tasks.store.tables import AuditEntry, Run
+from tests.support import processes
 from tests.support.api import Mailbox, running
 
 
@@ -79,6 +80,24 @@ def test_requests_at_the_same_moment_start_one_run(api, key):
         answers = list(pool.map(ask, range(4)))
     assert sorted(answers) == [202, 409, 409, 409]
     assert run_count(api) == 1
+
+
+def test_a_start_and_an_end_at_the_same_moment_do_not_wait_for_each_other(api, key):
+    """The one who ends a run has changed its row, and raises the version only then."""
+    with api.transaction() as session:
+        lifecycle.queue_run(api.dependencies, session, "csv", trigger="cli")
+    with ThreadPoolExecutor() as pool, api.transaction() as session:
+        session.execute(update(Run).values(status="success", finished_at=func.now()))
+        asked = {"sources": ["coingecko", "csv", "rss"]}
+        started = pool.submit(api.app.test_client().post, "/etl/run", headers=key, json=asked)
+        waits = text(
+            "select count(*) from pg_locks where not granted and locktype = 'transactionid'"
+        )
+        processes.wait_until(lambda: session.scalar(waits), timeout_s=4, what="the start waits")
+        versions.bump(session, "runs")
+        session.commit()
+        assert started.result().status_code == 202
+    assert {run["status"] for run in started.result().json["runs"]} == {"queued"}
 
 
 def test_an_idempotency_key_starts_nothing_twice(api, key):
