@@ -67,13 +67,9 @@ class CeleryPublisher:
     def __init__(self, app: Celery) -> None:
         self._app = app
 
-    def send(
-        self, source: str, run_id: UUID, stage: Stage, page: int, *, delay_s: float = 0.0
-    ) -> None:
+    def send(self, source: str, run_id: UUID, stage: Stage, page: int) -> None:
         """Send one stage's message; see :class:`tasks.pipeline.dependencies.Publisher`."""
         steps = self._steps(source, run_id, stage, page)
-        if delay_s:
-            steps[0].set(countdown=delay_s)
         try:
             (chain(*steps) if len(steps) > 1 else steps[0]).apply_async(retry=False)
         except OperationalError as error:

@@ -18,6 +18,8 @@ class Use(StrEnum):
     UNPRICED = "unpriced"
 
 
+ALONE = "The only fresh price."
+"""Why a price is used that no other one stands beside: what becomes of most new observations."""
 TOLERANCE = Decimal("0.05")
 """Share of the price by which honest sources may differ; beyond it two of them disagree."""
 MAD_FACTOR = Decimal("4.4478")

@@ -1,14 +1,13 @@
 """Which asset each group of items becomes, given the assets its items are in already."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasks.domain.identity import ItemKey
 from tasks.domain.resolution import Group
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(NamedTuple):
     """A group and its asset.
 
     Attributes:

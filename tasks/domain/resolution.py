@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import combinations, product
+from typing import NamedTuple
 
 from tasks.domain.identity import (
     CONSIDER_FROM,
@@ -24,10 +25,10 @@ from tasks.domain.identity import (
 CONFIDENCE = ((200, "0.999"), (130, "0.99"), (100, "0.97"), (80, "0.92"), (0, "0.85"))
 """Confidence of a link by its evidence; the shares are those seen on the development half."""
 MAX_CANDIDATES = 5
+_CERTAIN = Decimal(1)
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """An item's place in its asset.
 
     Attributes:
@@ -46,8 +47,7 @@ class Member:
     candidates: tuple[tuple[ItemKey, Evidence], ...] = ()
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Items that are one asset; the first one names it.
 
     Attributes:
@@ -58,8 +58,7 @@ class Group:
     asset: int | None
 
 
-@dataclass
-class _Pair:
+class _Pair(NamedTuple):
     one: ItemFacts
     other: ItemFacts
     evidence: Evidence
@@ -86,20 +85,32 @@ def resolve(items: Iterable[ItemFacts], *, precedence: Mapping[str, int]) -> lis
         precedence: Lower names the asset; sources without one come last, by name.
     """
     ordered = sorted(items, key=lambda item: (precedence.get(item.source, 1 << 30), *item.key))
-    joined = _Joining(ordered)
-    for pair in joined.pairs:
+    pairs = sorted(_pairs(ordered), key=_strongest_first)
+    met = {item.key for pair in pairs for item in (pair.one, pair.other)}
+    joined = _Joining(
+        [item for item in ordered if item.key in met or item.asset is not None], pairs
+    )
+    for pair in pairs:
         if pair.evidence.score >= LINK_FROM:
             joined.consider(pair)
-    return [joined.group(cluster) for cluster in joined.clusters()]
+    firsts = {group.members[0].facts.key: group for group in map(joined.group, joined.clusters())}
+    # Most items have nobody to be compared with.
+    firsts |= {item.key: _alone(item) for item in ordered if item.key not in joined.of}
+    return [firsts[item.key] for item in ordered if item.key in firsts]
+
+
+def _alone(item: ItemFacts) -> Group:
+    return Group((Member(item, "founded", _CERTAIN),), None)
 
 
 class _Joining:
-    def __init__(self, items: Sequence[ItemFacts]) -> None:
+    """Items that have met another source's, or are settled with others."""
+
+    def __init__(self, items: Sequence[ItemFacts], pairs: Sequence[_Pair]) -> None:
         self.items = items
         self.places = {item.key: place for place, item in enumerate(items)}
-        self.pairs = sorted(_pairs(items), key=_strongest_first)
         self.near: dict[ItemKey, list[_Pair]] = defaultdict(list)
-        for pair in self.pairs:
+        for pair in pairs:
             self.near[pair.one.key].append(pair)
             self.near[pair.other.key].append(pair)
         self.of: dict[ItemKey, _Cluster] = {}
@@ -166,9 +177,9 @@ class _Joining:
     def _member(self, item: ItemFacts, first: ItemFacts) -> Member:
         candidates = tuple(self._candidates(item))[:MAX_CANDIDATES]
         if item.asset is not None:
-            return Member(item, "settled", Decimal(1), candidates=candidates)
+            return Member(item, "settled", _CERTAIN, candidates=candidates)
         if item is first or not self.accepted[item.key]:
-            return Member(item, "founded", Decimal(1), candidates=candidates)
+            return Member(item, "founded", _CERTAIN, candidates=candidates)
         pair = min(self.accepted[item.key], key=_strongest_first)
         return Member(
             item,
@@ -192,6 +203,8 @@ class _Joining:
 
 
 def _pairs(items: Sequence[ItemFacts]) -> Iterator[_Pair]:
+    if len({item.source for item in items}) < 2:  # noqa: PLR2004 - a pair has two
+        return
     by_key: dict[str, dict[str, list[ItemFacts]]] = defaultdict(lambda: defaultdict(list))
     for item in items:
         for key in item.keys:

@@ -18,10 +18,11 @@ def age(dependencies: Dependencies) -> int:
         aged = ageing.take_expired(
             session, {source: policy.fresh_for_s for source, policy in trusted.items()}
         )
+        decided: set[int] = set()
         for start in range(0, len(aged), _AT_ONCE):
             part = aged[start : start + _AT_ONCE]
-            consensus.refresh(session, asset_ids=part, policies=trusted)
-        publication.append(session, aged)
+            decided |= consensus.refresh(session, asset_ids=part, policies=trusted)
+        publication.append(session, decided)
         if aged:
             versions.bump(session, "data")
     return len(aged)

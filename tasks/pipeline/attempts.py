@@ -33,12 +33,6 @@ from tasks.store.tables import Run
 
 _log = get_logger(__name__)
 
-READ_ON_S = 2.0
-"""How long a fetch goes on with the pages that follow before it makes way for other messages."""
-READ_ON_PER_MINUTE = 600
-"""From so many calls a minute on, a message for each page would cost more than the page. Slower
-sources keep to one call a message, so that Celery's ``rate_limit`` remains a fence for them."""
-
 
 class Message(NamedTuple):
     """A stage that is ready: the page (fetch) or the batch (transform, load)."""
@@ -73,38 +67,15 @@ def attempt(
         UnavailableError: If the database is away, so that not even the failure could be noted.
     """
     try:
-        return _follow(dependencies, stage, run_id, page, work)
-    finally:
-        _write_down(dependencies)
-
-
-def _follow(
-    dependencies: Dependencies, stage: Stage, run_id: UUID, first: int, work: Work
-) -> Again | None:
-    """Make one attempt, and others at the pages that come next as long as they may follow."""
-    until_s, page = dependencies.clock.monotonic() + READ_ON_S, first
-    while True:
         taken = _claim(dependencies, stage, run_id, page)
         if taken is None:
             return None
         run, claim = taken
-        outcome = _armed(dependencies, run, claim, work, until_s)
-        if not isinstance(outcome, Message):
-            break
-        page = outcome.page
-    if outcome is not None and page != first:
-        # Trying again would be trying the first page again, which is done.
-        _send(dependencies, run, [Message(stage, page)], delay_s=outcome.delay_s)
-        return None
-    return outcome
-
-
-def _armed(
-    dependencies: Dependencies, run: Run, claim: Claim, work: Work, until_s: float
-) -> Again | Message | None:
-    facts = (run.source, claim.stage, claim.first, claim.attempt)
-    with failpoints.armed(_wanted_failures(dependencies, run), *facts):
-        return _work(dependencies, run, claim, work, until_s)
+        facts = (run.source, claim.stage, claim.first, claim.attempt)
+        with failpoints.armed(_wanted_failures(dependencies, run), *facts):
+            return _work(dependencies, run, claim, work)
+    finally:
+        _write_down(dependencies)
 
 
 def _wanted_failures(dependencies: Dependencies, run: Run) -> FailureInjection:
@@ -112,9 +83,7 @@ def _wanted_failures(dependencies: Dependencies, run: Run) -> FailureInjection:
     return failpoints.parse_override(own) if own and general.allowed else general
 
 
-def _work(
-    dependencies: Dependencies, run: Run, claim: Claim, work: Work, until_s: float
-) -> Again | Message | None:
+def _work(dependencies: Dependencies, run: Run, claim: Claim, work: Work) -> Again | None:
     try:
         messages = work(dependencies, run, claim)
     except LostClaimError:
@@ -122,23 +91,11 @@ def _work(
         return None
     except Exception as error:  # noqa: BLE001 - the edge: see the module's docstring
         return _fail(dependencies, run, claim, _understood(error))
-    following = _following(dependencies, run, messages, until_s)
-    _send(dependencies, run, [message for message in messages if message is not following])
+    _send(dependencies, run, messages)
     if claim.stage is Stage.LOAD:
         judging.judge(dependencies, run.run_id)
     failpoints.reach(failpoints.BEFORE_ACK)
-    return following
-
-
-def _following(
-    dependencies: Dependencies, run: Run, messages: Sequence[Message], until_s: float
-) -> Message | None:
-    """Return the message that this process answers itself instead of sending it."""
-    following = next((message for message in messages if message.stage is Stage.FETCH), None)
-    if following is None or dependencies.clock.monotonic() >= until_s:
-        return None
-    rate = dependencies.settings.sources[run.source].rate_per_minute
-    return following if rate is None or rate >= READ_ON_PER_MINUTE else None
+    return None
 
 
 def _write_down(dependencies: Dependencies) -> None:
@@ -222,15 +179,11 @@ def _note(
     events.add(session, claim.run_id, f"{claim.stage}_{word}", step=step, detail=detail)
 
 
-def _send(
-    dependencies: Dependencies, run: Run, messages: Sequence[Message], *, delay_s: float = 0.0
-) -> None:
+def _send(dependencies: Dependencies, run: Run, messages: Sequence[Message]) -> None:
     try:
         failpoints.reach(failpoints.BEFORE_PUBLISH)
         for message in messages:
-            dependencies.publisher.send(
-                run.source, run.run_id, message.stage, message.page, delay_s=delay_s
-            )
+            dependencies.publisher.send(run.source, run.run_id, message.stage, message.page)
         failpoints.reach(failpoints.AFTER_PUBLISH)
     except KasparroError as error:
         # The work is committed; the sweeper sends the message when the broker is back.

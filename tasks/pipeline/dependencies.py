@@ -25,9 +25,7 @@ from tasks.store.tables import Run
 class Publisher(Protocol):
     """Sends the message that wakes a stage; sent twice, late or never it does no harm."""
 
-    def send(
-        self, source: str, run_id: UUID, stage: Stage, page: int, *, delay_s: float = 0.0
-    ) -> None:
+    def send(self, source: str, run_id: UUID, stage: Stage, page: int) -> None:
         """Send one stage's message; transform takes load along in a chain.
 
         Raises:

@@ -1,25 +1,37 @@
-"""Fetch: one request of a source, stored verbatim."""
+"""Fetch: what a source answers, stored verbatim."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from tasks.core import failpoints
+from tasks.core.errors import KasparroError
+from tasks.core.logging import get_logger
 from tasks.domain import batches
 from tasks.domain.retries import Again
-from tasks.domain.runs import PageState, Stage
+from tasks.domain.runs import Stage
 from tasks.pipeline.attempts import Message, attempt, note_finished
 from tasks.pipeline.dependencies import Dependencies
-from tasks.sources.base import FetchContext, Fetched, Page
+from tasks.sources.base import Connector, Cursor, FetchContext, Fetched, Page
 from tasks.store import database, pages, raw_pages, runs
 from tasks.store.pages import Claim
-from tasks.store.tables import Run, RunPage
+from tasks.store.tables import Run
+
+READ_ON_S = 2.0
+"""How long a fetch goes on asking before it stores what it has."""
+READ_ON_PER_MINUTE = 600
+"""From so many calls a minute on, a message and a transaction for each page would cost more than
+the page. Slower sources keep to one call a message: there a call is dear, so its answer is stored
+before the next one is made, and Celery's ``rate_limit`` remains a fence."""
+
+_log = get_logger(__name__)
 
 
 def fetch(dependencies: Dependencies, run_id: UUID, page: int) -> Again | None:
-    """Make the request that begins at ``page`` and store what it brings.
+    """Make the request that begins at ``page``, and those that may follow, and store the answers.
 
     Returns:
         When to try again, as :func:`tasks.pipeline.attempts.attempt`.
@@ -28,6 +40,23 @@ def fetch(dependencies: Dependencies, run_id: UUID, page: int) -> Again | None:
 
 
 def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Message]:
+    answers = _read(dependencies, run, claim.cursor)
+    with dependencies.transaction() as session:
+        ready = _store(session, run, claim, answers)
+        failpoints.reach(failpoints.BEFORE_RAW_COMMIT)
+    failpoints.reach(failpoints.AFTER_RAW_COMMIT)
+    return ready
+
+
+class _Answer(NamedTuple):
+    """What one request brought, and where it began."""
+
+    cursor: Cursor | None
+    fetched: Fetched
+
+
+def _read(dependencies: Dependencies, run: Run, cursor: Cursor | None) -> list[_Answer]:
+    """Make one request of a slow source; of a fast one, those that time and a batch allow."""
     context = FetchContext(
         settings=dependencies.settings.sources[run.source],
         http=dependencies.http_client(run.source),
@@ -35,42 +64,78 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
         checkpoint={} if run.options.get("full_refresh") else run.checkpoint_before or {},
         options=run.options,
     )
+    connector = dependencies.connector_of(run)
+    until_s = dependencies.clock.monotonic() + READ_ON_S
+    answers = [_Answer(cursor, _ask(connector, context, cursor))]
+    while _may_read_on(context, answers) and dependencies.clock.monotonic() < until_s:
+        following = answers[-1].fetched.next_cursor
+        try:
+            answers.append(_Answer(following, _ask(connector, context, following)))
+        except KasparroError as error:
+            # What came so far is stored first; this request is made again by its own message.
+            _log.info("reading_on_stopped", source=run.source, reason=str(error))
+            break
+    return answers
+
+
+def _ask(connector: Connector, context: FetchContext, cursor: Cursor | None) -> Fetched:
     failpoints.reach(failpoints.BEFORE_FETCH)
-    fetched = dependencies.connector_of(run).fetch(context, claim.cursor)
+    fetched = connector.fetch(context, cursor)
     failpoints.reach(failpoints.AFTER_FETCH)
-    with dependencies.transaction() as session:
-        ready = _store(session, run, claim, fetched)
-        failpoints.reach(failpoints.BEFORE_RAW_COMMIT)
-    failpoints.reach(failpoints.AFTER_RAW_COMMIT)
-    return ready
+    return fetched
 
 
-def _store(session: Session, run: Run, claim: Claim, fetched: Fetched) -> Sequence[Message]:
-    """Store the answer's pages and note where the next request begins, all or nothing."""
-    (row,) = pages.hold(session, claim)
-    moment = database.now(session)
-    for number, page in enumerate(fetched.pages, start=claim.first):
-        if number > claim.first:
-            row = RunPage(run_id=run.run_id, page=number, request_page=claim.first)
-            session.add(row)
-        _fill(session, run, row, page, moment)
-    row.is_last = fetched.next_cursor is None
-    following = row.page + 1
-    if fetched.next_cursor is not None:
-        pages.add_pending(session, run.run_id, following, dict(fetched.next_cursor))
-    session.flush()
-    ready = close_batches(session, run.run_id, moment, last=row.is_last)
-    note_finished(session, run, claim, {"pages": following - claim.first})
+def _may_read_on(context: FetchContext, answers: Sequence[_Answer]) -> bool:
+    rate = context.settings.rate_per_minute
+    if answers[-1].fetched.next_cursor is None or (rate is not None and rate < READ_ON_PER_MINUTE):
+        return False
+    held = 0
+    for answer in answers:
+        if not isinstance(answer.fetched.pages, Sequence):
+            return False  # cut as it is stored, because it is large
+        held += sum(page.item_count for page in answer.fetched.pages)
+    return held < batches.TARGET_ITEMS
+
+
+def _store(
+    session: Session, run: Run, claim: Claim, answers: Sequence[_Answer]
+) -> Sequence[Message]:
+    """Store the pages of all answers and note where the next request begins, all or nothing."""
+    pages.hold(session, claim)
+    noted: list[pages.Fetched] = []
+    raw_pages.add(session, run.run_id, run.source, _numbered(claim.first, answers, noted))
+    pages.add_fetched(session, run.run_id, noted)
+    last, following = noted[-1].is_last, noted[-1].page + 1
+    if not last:
+        pages.add_pending(session, run.run_id, following, answers[-1].fetched.next_cursor)
+    ready = close_batches(session, run.run_id, database.now(session), last=last)
+    note_finished(session, run, claim, {"pages": len(noted)})
     runs.hold_active(session, run)
-    more = [] if row.is_last else [Message(Stage.FETCH, following)]
+    more = [] if last else [Message(Stage.FETCH, following)]
     return [*(Message(Stage.TRANSFORM, batch) for batch in ready), *more]
 
 
-def _fill(session: Session, run: Run, row: RunPage, page: Page, moment: datetime) -> None:
-    row.raw_page_id = raw_pages.add(session, run.run_id, row.page, run.source, page)
-    row.checkpoint = dict(page.checkpoint)
-    row.items = page.item_count
-    pages.advance(row, PageState.FETCHED, moment)
+def _numbered(
+    first: int, answers: Sequence[_Answer], noted: list[pages.Fetched]
+) -> Iterator[tuple[int, Page]]:
+    """Yield the pages of answers with their numbers; all but their bodies is left in ``noted``."""
+    number = first
+    for cursor, fetched in answers:
+        request_page = number
+        for page in fetched.pages:
+            yield number, page
+            noted.append(
+                pages.Fetched(
+                    page=number,
+                    request_page=request_page,
+                    cursor=cursor if number == request_page else None,
+                    items=page.item_count,
+                    checkpoint=page.checkpoint,
+                    is_last=False,
+                )
+            )
+            number += 1
+        noted[-1] = noted[-1]._replace(is_last=fetched.next_cursor is None)
 
 
 def close_batches(session: Session, run_id: UUID, moment: datetime, *, last: bool) -> list[int]:

@@ -15,7 +15,6 @@ from tasks.store import (
     backfills,
     checkpoints,
     consensus,
-    database,
     linking,
     links,
     news,
@@ -48,9 +47,7 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
             load_staged(dependencies, session, run, claim.pages)
         failpoints.reach(failpoints.AFTER_LOAD)
         staging.clear(session, kind, run.run_id, claim.pages)
-        moment = database.now(session)
-        for row in rows:
-            pages.advance(row, PageState.LOADED, moment)
+        pages.advance(session, claim, PageState.LOADED)
         note_finished(session, run, claim, {"records": sum(row.records for row in rows)})
         held = runs.count_loaded(session, run, rows)
         if rows[-1].is_last:
@@ -96,8 +93,8 @@ def _load_quotes(
     observed = quotes.touched_assets(session, run.source, run.run_id, numbers)
     touched = sorted({*observed, *linked.changed_assets})
     if touched:
-        consensus.refresh(session, asset_ids=touched, policies=trusted)
-        publication.append(session, touched, closed=linked.closed_assets)
+        decided = consensus.refresh(session, asset_ids=touched, policies=trusted)
+        publication.append(session, decided, closed=linked.closed_assets)
         added = linked.founded - len(linked.closed_assets)
         versions.bump(session, "data", added_rows=added)
 

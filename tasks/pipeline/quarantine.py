@@ -218,7 +218,7 @@ def _load(
         replays.add_loaded(session, run.run_id, number, part.raw_page_id, records=len(part.staged))
         # Items of several pages that are gone may have had the same place.
         numbered = [entry._replace(item=place) for place, entry in enumerate(part.staged)]
-        staging.stage(session, kind, run.run_id, number, numbered)
+        staging.stage(session, kind, run.run_id, {number: numbered})
     loading.load_staged(dependencies, session, run, numbers)
     status = completed_status(rejected=rejected)
     lifecycle.end(session, run, status, checkpoint_after=run.checkpoint_before)

@@ -1,7 +1,8 @@
 """Transform: stored pages to staged records; pure but for the database, so it can be replayed."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -13,17 +14,17 @@ from tasks.domain.runs import ASIDE, PageState, Stage
 from tasks.pipeline import refining
 from tasks.pipeline.attempts import Message, attempt, note_finished
 from tasks.pipeline.dependencies import Dependencies
-from tasks.pipeline.refining import Fresh, Refinery
+from tasks.pipeline.refining import Fresh, Refinery, Transformed
 from tasks.pipeline.watching import FrozenShapeError, StoredPage
-from tasks.sources.base import SourceSpec
-from tasks.store import database, news, pages, quotes, raw_pages, rejections, runs, staging, totals
+from tasks.sources.base import Page, SourceSpec
+from tasks.store import news, pages, quotes, raw_pages, rejections, runs, staging, totals
 from tasks.store.events import Step
-from tasks.store.pages import Claim
+from tasks.store.pages import Claim, Counts
 from tasks.store.rejections import Quarantined
 from tasks.store.tables import Run, RunPage
 
 _DIGEST_BYTES = 16
-_KNOWN = {"quotes": quotes.digests, "news": news.digests}
+_DIGESTS = {"quotes": quotes.digests, "news": news.digests}
 
 
 def transform(dependencies: Dependencies, run_id: UUID, batch: int) -> Again | None:
@@ -42,12 +43,10 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
         with dependencies.transaction() as session:
             rows = pages.hold(session, claim)
             failpoints.reach(failpoints.BEFORE_TRANSFORM)
-            for row in rows:
-                _transform_page(session, refinery, run, row)
-            moment = database.now(session)
-            for row in rows:
-                pages.advance(row, PageState.TRANSFORMED, moment)
-            note_finished(session, run, claim, {"records": sum(row.records for row in rows)})
+            counts = _transform(session, refinery, run, rows)
+            pages.count(session, claim, counts)
+            pages.advance(session, claim, PageState.TRANSFORMED)
+            note_finished(session, run, claim, {"records": sum(page.records for page in counts)})
             refinery.watch.report(session, run.run_id, step)
             runs.hold_active(session, run)
             failpoints.reach(failpoints.AFTER_STAGING)
@@ -60,36 +59,77 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
     return []  # load travels in the same chain
 
 
-def _transform_page(session: Session, refinery: Refinery, run: Run, row: RunPage) -> None:
+class _Parsed(NamedTuple):
+    """A page of the batch, and the items that are not known byte by byte."""
+
+    row: RunPage
+    page: Page
+    items: Sequence[Item]
+    fresh: Sequence[Fresh]
+
+
+def _transform(
+    session: Session, refinery: Refinery, run: Run, rows: Sequence[RunPage]
+) -> list[Counts]:
     spec = refinery.connector.spec
-    page = raw_pages.get(session, row.raw_page_id)
-    items = list(refinery.connector.parse(page))
-    fresh = _fresh(session, spec, run, items)
-    judged: Sequence[Fresh] = fresh
-    if spec.kind != "history":  # the points of a chart have no fields that could drift
-        judged = refinery.contracted(session, StoredPage(row.raw_page_id, page), fresh)
-    result = refinery.normalised(_watched(session, row, judged))
+    batch = _parsed(session, refinery, run, rows)
+    results = [(parsed, _refined(session, refinery, parsed)) for parsed in batch]
     failpoints.reach(failpoints.AFTER_TRANSFORM)
-    if not spec.json_items:
-        raw_pages.set_items(session, row.raw_page_id, items)
-    staging.stage(session, spec.kind, run.run_id, row.page, result.staged)
-    rejections.add(session, run.source, row, result.quarantined)
-    _count(session, run.source, result.quarantined)
-    row.items = len(items)
-    row.records = len(result.staged)
-    row.rejected = len(result.quarantined)
-    row.unchanged = page.unchanged_count + len(items) - len(fresh)
+    staged = {parsed.row.page: result.staged for parsed, result in results}
+    staging.stage(session, spec.kind, run.run_id, staged)
+    for parsed, result in results:
+        if not spec.json_items:
+            raw_pages.set_items(session, parsed.row.raw_page_id, parsed.items)
+        rejections.add(session, run.source, parsed.row, result.quarantined)
+    _count(session, run.source, [entry for _, result in results for entry in result.quarantined])
+    return [_counts(parsed, result) for parsed, result in results]
 
 
-def _fresh(session: Session, spec: SourceSpec, run: Run, items: Sequence[Item]) -> list[Fresh]:
+def _parsed(
+    session: Session, refinery: Refinery, run: Run, rows: Sequence[RunPage]
+) -> list[_Parsed]:
+    stored = raw_pages.get_all(session, [row.raw_page_id for row in rows])
+    batch = []
+    for row in rows:
+        page = stored[row.raw_page_id or 0]
+        batch.append((row, page, list(refinery.connector.parse(page))))
+    known = _known(session, refinery.connector.spec, run, (items for _, _, items in batch))
+    return [_Parsed(row, page, items, _fresh(items, known)) for row, page, items in batch]
+
+
+def _refined(session: Session, refinery: Refinery, parsed: _Parsed) -> Transformed:
+    judged = parsed.fresh
+    if refinery.connector.spec.kind != "history":  # the points of a chart have no fields to drift
+        stored = StoredPage(parsed.row.raw_page_id, parsed.page)
+        judged = refinery.contracted(session, stored, parsed.fresh)
+    return refinery.normalised(_watched(session, parsed.row, judged))
+
+
+def _counts(parsed: _Parsed, result: Transformed) -> Counts:
+    return Counts(
+        page=parsed.row.page,
+        items=len(parsed.items),
+        records=len(result.staged),
+        rejected=len(result.quarantined),
+        unchanged=parsed.page.unchanged_count + len(parsed.items) - len(parsed.fresh),
+    )
+
+
+def _known(
+    session: Session, spec: SourceSpec, run: Run, batch: Iterable[Sequence[Item]]
+) -> Mapping[str, bytes]:
+    """Return the digests of what is known of the batch's items; none if all is to be read anew."""
+    if run.options.get("full_refresh") or run.trigger in ASIDE:
+        return {}
+    ids = [item.external_id for items in batch for item in items if item.external_id is not None]
+    return _DIGESTS[spec.kind](session, run.source, ids)
+
+
+def _fresh(items: Sequence[Item], known: Mapping[str, bytes]) -> list[Fresh]:
     """Leave out the items whose bytes are those of the last time."""
-    known: Mapping[str, bytes] = {}
-    if not run.options.get("full_refresh") and run.trigger not in ASIDE:
-        ids = [item.external_id for item in items if item.external_id is not None]
-        known = _KNOWN[spec.kind](session, run.source, ids)
     fresh = []
     for number, item in enumerate(items):
-        digest = _digest(item)
+        digest = blake2b(item.payload, digest_size=_DIGEST_BYTES).digest()
         if item.external_id is None or known.get(item.external_id) != digest:
             fresh.append(Fresh(number, digest, item.payload, item))
     return fresh
@@ -100,10 +140,6 @@ def _watched(session: Session, row: RunPage, fresh: Sequence[Fresh]) -> Iterable
         return fresh
     before = runs.items_before(session, row.run_id, row.page)
     return failpoints.records(fresh, lambda entry: before + entry.number + 1)
-
-
-def _digest(item: Item) -> bytes:
-    return hashlib.blake2b(item.payload, digest_size=_DIGEST_BYTES).digest()
 
 
 def _count(session: Session, source: str, quarantined: Sequence[Quarantined]) -> None:

@@ -15,17 +15,22 @@ _DEFER = text("set constraints uq_assets_slug_id, uq_assets_wire_id deferred")
 _CHECK = text("set constraints uq_assets_slug_id, uq_assets_wire_id immediate")
 
 # An asset keeps its id when the item that named it is taken away; the item's next one is numbered.
+# A new one owns its ticker if nobody does, so that most need no decision about it afterwards.
 _FOUND = text(
     """
     with named as (
       select n.slug_id asked, n.ticker, n.name, n.slug_id || case
-        when exists (select from assets a where a.slug_id = n.slug_id)
-        then '.' || nextval(pg_get_serial_sequence('assets', 'asset_id')) else '' end slug_id
+          when exists (select from assets a where a.slug_id = n.slug_id)
+          then '.' || nextval(pg_get_serial_sequence('assets', 'asset_id')) else '' end slug_id,
+        row_number() over (partition by n.ticker order by n.place) = 1
+          and not exists (select from assets a where a.wire_id = n.ticker) owns
       from unnest(cast(:slug_ids as text[]), cast(:tickers as text[]), cast(:names as text[]))
-        as n (slug_id, ticker, name)
+        with ordinality as n (slug_id, ticker, name, place)
     ), founded as (
-      insert into assets (wire_id, slug_id, ticker, name)
-      select slug_id, slug_id, ticker, name from named
+      insert into assets (wire_id, owner_since, slug_id, ticker, name)
+      select case when owns then ticker else slug_id end, case when owns then now() end, slug_id,
+        ticker, name
+      from named
       returning slug_id, asset_id
     )
     select named.asked, founded.asset_id from founded join named using (slug_id)
@@ -149,14 +154,17 @@ def move(
         session.execute(text(statement), parameters)
 
 
-def close(session: Session, empty: Sequence[int], moves: Sequence[Move]) -> None:
+def close(session: Session, empty: Sequence[int], moves: Sequence[Move]) -> list[int]:
     """Remove those of these assets that no item is linked to any more.
 
     Their news move along, and their tickers pass to the next asset.
+
+    Returns:
+        The assets that won a ticker by that.
     """
     session.execute(_FOLLOW, _parameters(moves) | {"empty": list(empty)})
     orphaned = set(session.scalars(_CLOSE, {"empty": list(empty)}))
-    tickers.decide_owners(session, orphaned)
+    return tickers.decide_owners(session, orphaned)
 
 
 def _parameters(moves: Sequence[Move]) -> dict[str, Any]:

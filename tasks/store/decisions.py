@@ -115,6 +115,7 @@ def _follow(
     key = (before.source, before.external_id)
     moves = [Move(item=key, from_asset=before.asset_id, to_asset=asset_id)]
     assets.move(session, moves, actor=actor, request_id=request_id)
-    assets.close(session, [before.asset_id], moves)
-    still_there = session.scalar(_IS_SHARED, {"asset_id": before.asset_id})
-    return sorted({asset_id, before.asset_id} if still_there else {asset_id})
+    changed = {asset_id, *assets.close(session, [before.asset_id], moves)}
+    if session.scalar(_IS_SHARED, {"asset_id": before.asset_id}):
+        changed.add(before.asset_id)
+    return sorted(changed)

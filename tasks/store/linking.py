@@ -31,7 +31,8 @@ class LinkOutcome:
         unresolved: Those of the items that have a likely twin they were not linked to.
         moved: Items known before that changed their asset.
         closed_assets: Assets left without any item, and removed.
-        changed_assets: Assets that got or lost an item; their consensus is to be refreshed.
+        changed_assets: Assets that got or lost an item or won a ticker; their consensus is to be
+            refreshed.
     """
 
     linked: int = 0
@@ -114,10 +115,10 @@ class _Changes:
         links.insert(self.session, new)
         if old:
             links.update(self.session, old)
+        changed = {asset for _, asset in new} | {move.to_asset for move in moves}
         if moves:
             assets.move(self.session, moves, actor="resolver")
-            assets.close(self.session, empty, moves)
-        changed = {asset for _, asset in new} | {move.to_asset for move in moves}
+            changed.update(assets.close(self.session, empty, moves))
         changed |= {move.from_asset for move in moves} - set(empty)
         return LinkOutcome(
             linked=len(new),

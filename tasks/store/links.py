@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from tasks.domain import names
 from tasks.domain.identity import Evidence, ItemFacts, ItemKey
 from tasks.domain.resolution import Member
+from tasks.store import copying
 
 SETTLING = "7 days"
 """How long the arrival of a rival may still move an item; see docs/adr/0020-identity.md."""
@@ -60,29 +61,40 @@ _READ_BY_MANY_KEYS = text(
 _READ_BY_KEYS = text(f"{_READ_KNOWN} where l.keys && :keys")
 _READ_BY_ASSETS = text(f"{_READ_KNOWN} where l.asset_id = any(cast(:assets as bigint[]))")
 
-_INSERT = text(
-    f"""
-    insert into asset_links (source, external_id, asset_id, method, confidence, evidence,
-      identity_key, status, slug_id, symbol, name, rank, price_usd, observed_at, contracts, keys,
-      settles_at)
-    select source, external_id, asset_id, method, confidence, evidence, identity_key, status,
-      slug_id, symbol, name, rank, price_usd, observed_at, contracts,
-      array(select jsonb_array_elements_text(keys)), now() + interval '{SETTLING}'
-    from jsonb_to_recordset(cast(:links as jsonb)) as l (source text, external_id text,
-      asset_id bigint, method text, confidence numeric, evidence jsonb, identity_key text,
-      status text, slug_id text, symbol text, name text, rank int, price_usd numeric,
-      observed_at timestamptz, contracts text, keys jsonb)
-    """  # noqa: S608 - put together from constants
+_COLUMNS = (
+    "source",
+    "external_id",
+    "asset_id",
+    "method",
+    "confidence",
+    "evidence",
+    "status",
+    "identity_key",
+    "slug_id",
+    "symbol",
+    "name",
+    "rank",
+    "price_usd",
+    "observed_at",
+    "contracts",
+    "keys",
+    "settles_at",
 )
+_SETTLES_AT = text(f"select now() + interval '{SETTLING}'")
 _UPDATE = text(
     """
     update asset_links l set asset_id = n.asset_id, method = n.method, confidence = n.confidence,
       evidence = n.evidence, status = n.status, decided_at = now()
-    from jsonb_to_recordset(cast(:links as jsonb)) as n (source text, external_id text,
-      asset_id bigint, method text, confidence numeric, evidence jsonb, status text)
+    from unnest(cast(:source as text[]), cast(:external_id as text[]), cast(:asset_id as bigint[]),
+      cast(:method as text[]), cast(:confidence as numeric[]), cast(:evidence as jsonb[]),
+      cast(:status as text[]))
+      as n (source, external_id, asset_id, method, confidence, evidence, status)
     where l.source = n.source and l.external_id = n.external_id
     """
 )
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 class Known(NamedTuple):
@@ -157,14 +169,18 @@ def facts(row: Row[Any], source: str, settled_asset: int | None = None) -> ItemF
 
 def insert(session: Session, members: Iterable[tuple[Member, int]]) -> None:
     """Write links of new items to their assets."""
-    rows = [_decision(member, asset) | _first_seen(member.facts) for member, asset in members]
-    session.execute(_INSERT, {"links": _json(rows)})
+    settles_at = session.scalar(_SETTLES_AT)
+    rows = (
+        (*_decision(member, asset), *_first_seen(member.facts), settles_at)
+        for member, asset in members
+    )
+    copying.copy(session, "asset_links", _COLUMNS, rows)
 
 
 def update(session: Session, members: Iterable[tuple[Member, int]]) -> None:
     """Write decisions about known items anew."""
-    rows = [_decision(member, asset) for member, asset in members]
-    session.execute(_UPDATE, {"links": _json(rows)})
+    decisions = zip(*(_decision(member, asset) for member, asset in members), strict=True)
+    session.execute(_UPDATE, dict(zip(_COLUMNS, map(list, decisions), strict=False)))
 
 
 def status(member: Member) -> str:
@@ -202,39 +218,41 @@ def _staged(source: str, run_id: UUID, pages: Sequence[int]) -> dict[str, object
     return {"source": source, "run_id": run_id, "pages": list(pages)}
 
 
-def _decision(member: Member, asset_id: int) -> dict[str, Any]:
-    return {
-        "source": member.facts.source,
-        "external_id": member.facts.external_id,
-        "asset_id": asset_id,
-        "method": member.method,
-        "confidence": member.confidence,
-        "evidence": _evidence(member),
-        "status": status(member),
-    }
+def _decision(member: Member, asset_id: int) -> tuple[Any, ...]:
+    """Return the first values of :data:`_COLUMNS`."""
+    return (
+        member.facts.source,
+        member.facts.external_id,
+        asset_id,
+        member.method,
+        member.confidence,
+        _evidence(member),
+        status(member),
+    )
 
 
-def _first_seen(item: ItemFacts) -> dict[str, Any]:
-    return {
-        "identity_key": f"{item.symbol_key} {item.name_key}",
-        "slug_id": item_slug_id(item),
-        "symbol": item.symbol,
-        "name": item.name,
-        "rank": item.rank,
-        "price_usd": item.price_usd,
-        "observed_at": item.observed_at,
-        "contracts": item.contracts,
-        "keys": sorted(item.keys),
-    }
+def _first_seen(item: ItemFacts) -> tuple[Any, ...]:
+    """Return the values of :data:`_COLUMNS` that follow, but the last."""
+    return (
+        f"{item.symbol_key} {item.name_key}",
+        item_slug_id(item),
+        item.symbol,
+        item.name,
+        item.rank,
+        item.price_usd,
+        item.observed_at,
+        item.contracts,
+        copying.array(sorted(item.keys)),
+    )
 
 
-def _evidence(member: Member) -> dict[str, Any]:
+def _evidence(member: Member) -> str:
     found: dict[str, Any] = {}
     if member.twin and member.evidence:
         found = {"twin": _twin(member.twin, member.evidence)}
     if member.candidates:
         found["candidates"] = [_twin(*candidate) for candidate in member.candidates]
-    return found
+    return _ENCODER.encode(found).decode() if found else "{}"
 
 
 def _twin(key: ItemKey, evidence: Evidence) -> dict[str, Any]:
@@ -246,7 +264,3 @@ def _twin(key: ItemKey, evidence: Evidence) -> dict[str, Any]:
         "agrees": evidence.agrees,
         "price_ratio": None if ratio is None else Decimal(f"{ratio:.4g}"),
     }
-
-
-def _json(rows: Sequence[Mapping[str, Any]]) -> str:
-    return msgspec.json.Encoder(decimal_format="number").encode(rows).decode()

@@ -1,11 +1,12 @@
 """Rows of ``run_pages``: claims with a rising token, and what each stage leaves behind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import and_, exists, func, insert, or_, select, update
+import msgspec
+from sqlalchemy import and_, exists, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from tasks.core import processes
@@ -18,6 +19,34 @@ from tasks.store.tables import Run, RunPage
 
 RESEND_AFTER = timedelta(seconds=20)
 """How long a message that was sent may rest before the sweeper sends it again."""
+
+
+_ADD_FETCHED = text(
+    """
+    insert into run_pages (run_id, page, request_page, cursor, state, is_last, checkpoint, items,
+      raw_page_id, fetched_at, wake_at)
+    select r.run_id, n.page, n.request_page, n.cursor, 'fetched', n.is_last, n.checkpoint, n.items,
+      r.raw_page_id, clock_timestamp(), clock_timestamp() + cast(:resend_after as interval)
+    from jsonb_to_recordset(cast(:rows as jsonb)) as n (page int, request_page int, cursor jsonb,
+      is_last boolean, checkpoint jsonb, items int)
+    join raw_pages r on r.run_id = :run_id and r.page = n.page
+    on conflict (run_id, page) do update set state = excluded.state, is_last = excluded.is_last,
+      checkpoint = excluded.checkpoint, items = excluded.items,
+      raw_page_id = excluded.raw_page_id, fetched_at = excluded.fetched_at,
+      wake_at = excluded.wake_at, attempts = 0, failures = 0, lease_until = null,
+      lease_holder = null, error = null
+    """
+)
+_COUNT = text(
+    """
+    update run_pages p set items = n.items, records = n.records, rejected = n.rejected,
+      unchanged = n.unchanged
+    from unnest(cast(:page as int[]), cast(:items as int[]), cast(:records as int[]),
+      cast(:rejected as int[]), cast(:unchanged as int[]))
+      as n (page, items, records, rejected, unchanged)
+    where p.run_id = :run_id and p.page = n.page
+    """
+)
 
 
 class Claim(NamedTuple):
@@ -49,7 +78,9 @@ class Claim(NamedTuple):
         return self.pages[0]
 
 
-def add_pending(session: Session, run_id: UUID, page: int, cursor: dict[str, Any] | None) -> None:
+def add_pending(
+    session: Session, run_id: UUID, page: int, cursor: Mapping[str, Any] | None
+) -> None:
     """Note where the run's next request begins."""
     session.execute(
         insert(RunPage).values(
@@ -129,13 +160,68 @@ def hold(session: Session, claim: Claim) -> list[RunPage]:
     return list(rows)
 
 
-def advance(row: RunPage, after: PageState, moment: datetime) -> None:
-    """Complete a stage on a held page: the claim ends, attempts count anew."""
-    row.state = after
-    row.attempts = row.failures = 0
-    row.lease_until = row.lease_holder = row.error = None
-    row.wake_at = moment + RESEND_AFTER
-    setattr(row, f"{after}_at", moment)
+class Fetched(NamedTuple):
+    """A page whose answer is in ``raw_pages``.
+
+    Attributes:
+        request_page: The first page of its request.
+        cursor: Where that request began.
+        items: As far as ``fetch`` can tell cheaply.
+        checkpoint: Where the source goes on once this page and all before it are loaded.
+    """
+
+    page: int
+    request_page: int
+    cursor: Mapping[str, Any] | None
+    items: int
+    checkpoint: Mapping[str, Any]
+    is_last: bool
+
+
+def add_fetched(session: Session, run_id: UUID, fetched: Sequence[Fetched]) -> None:
+    """Note pages whose answers are stored, the held one among them."""
+    rows = msgspec.json.encode([page._asdict() for page in fetched]).decode()
+    parameters = {"run_id": run_id, "rows": rows, "resend_after": RESEND_AFTER}
+    session.execute(_ADD_FETCHED, parameters)
+
+
+class Counts(NamedTuple):
+    """What came of the items of a page."""
+
+    page: int
+    items: int
+    records: int
+    rejected: int
+    unchanged: int
+
+
+def count(session: Session, claim: Claim, counts: Sequence[Counts]) -> None:
+    """Write down what came of the items of held pages."""
+    columns = zip(*counts, strict=True)
+    parameters = dict(zip(Counts._fields, map(list, columns), strict=True))
+    session.execute(_COUNT, {"run_id": claim.run_id, **parameters})
+
+
+def advance(session: Session, claim: Claim, after: PageState) -> None:
+    """Complete a stage on held pages: the claim ends, attempts count anew."""
+    moment = func.clock_timestamp()
+    session.execute(
+        update(RunPage)
+        .where(RunPage.run_id == claim.run_id, RunPage.page.in_(claim.pages))
+        .values(
+            {
+                "state": after,
+                "attempts": 0,
+                "failures": 0,
+                "lease_until": None,
+                "lease_holder": None,
+                "error": None,
+                "wake_at": moment + RESEND_AFTER,
+                f"{after}_at": moment,
+            }
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def release(

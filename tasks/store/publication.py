@@ -37,12 +37,11 @@ _NOW = text(
 _COLUMNS = """wire_id, ticker, name, coin_id, rank, price_usd, market_cap_usd, volume_24h_usd,
   percent_change_24h, source, sources, sources_used, price_spread_pct, confidence, observed_at,
   created_at, ingested_at, updated_at"""
-# A new owner of a ticker changes the asset that owned it before: those have the transaction's time.
 _APPEND = text(
     f"""
     insert into asset_history (valid_from, asset_id, {_COLUMNS})
     select :valid_from, asset_id, {_COLUMNS} from assets
-    where asset_id = any(:ids) or updated_at = now()
+    where asset_id = any(cast(:ids as bigint[]))
     """  # noqa: S608 - put together from constants
 )
 _APPEND_ALL = text(
@@ -79,13 +78,12 @@ _ANCHOR = text("select max(valid_from) from asset_baselines where valid_from <= 
 def append(session: Session, asset_ids: Collection[int], *, closed: Collection[int] = ()) -> None:
     """Write down what is published of these assets from now on.
 
-    Other publications wait from here until the transaction ends, so let little follow. Assets that
-    this transaction changed otherwise, such as a former owner of a ticker, are written too.
+    Other publications wait from here until the transaction ends, so let little follow.
 
     Args:
-        session: Of the transaction that published them, after
-            :func:`tasks.store.consensus.refresh`.
-        asset_ids: The assets that were decided anew.
+        session: Of the transaction that published them.
+        asset_ids: The assets that were decided anew, as
+            :func:`tasks.store.consensus.refresh` returns them.
         closed: The assets that were removed.
     """
     if not asset_ids and not closed:

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from tasks.domain.consensus import ALONE, Use
 from tasks.store.tables import QuoteRow
 
 _DIGESTS = text(
@@ -15,15 +16,16 @@ _DIGESTS = text(
 
 # Of each item the newest observation counts; of those with one timestamp the one fetched last, in
 # this batch or in an earlier run. So a replay of old pages undoes nothing, and one whose rules
-# have changed mends what its pages were the last word on.
+# have changed mends what its pages were the last word on. A new row says what the consensus is most
+# likely to decide, so that it seldom has to be written again.
 _UPSERT = text(
     """
     insert into quotes as q (source, external_id, asset_id, symbol, name, rank, price_usd,
       market_cap_usd, volume_24h_usd, percent_change_24h, contracts, observed_at, digest, run_id,
-      ingested_at)
+      ingested_at, use, use_reason)
     select distinct on (s.external_id) :source, s.external_id, l.asset_id, s.symbol, s.name, s.rank,
       s.price_usd, s.market_cap_usd, s.volume_24h_usd, s.percent_change_24h, s.contracts,
-      s.observed_at, s.digest, s.run_id, coalesce(r.ingested_at, now())
+      s.observed_at, s.digest, s.run_id, coalesce(r.ingested_at, now()), :use, :use_reason
     from staged_quotes s
     join asset_links l on l.source = :source and l.external_id = s.external_id
     left join run_pages p on p.run_id = s.run_id and p.page = s.page
@@ -119,7 +121,8 @@ def append_history(session: Session, source: str, run_id: UUID, pages: Sequence[
 
 def upsert(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> None:
     """Make the staged observations the latest ones, unless a newer one is known."""
-    session.execute(_UPSERT, _parameters(source, run_id, pages))
+    likely = {"use": Use.USED, "use_reason": ALONE}
+    session.execute(_UPSERT, _parameters(source, run_id, pages) | likely)
 
 
 def touched_assets(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> list[int]:

@@ -1,9 +1,6 @@
 """Records between transform and load: written by COPY, read by one statement, then removed."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -11,6 +8,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from tasks.domain.records import NewsEntry, Quote, Record
+from tasks.store import copying
 from tasks.store.tables import StagedNews, StagedQuote
 
 Kind = Literal["quotes", "news", "history"]
@@ -30,37 +28,31 @@ class Staged(NamedTuple):
     record: Record
 
 
-def stage(session: Session, kind: str, run_id: UUID, page: int, staged: Iterable[Staged]) -> int:
-    """Put a page's records in staging, in place of what an earlier attempt left there.
+def stage(
+    session: Session, kind: str, run_id: UUID, staged: Mapping[int, Iterable[Staged]]
+) -> None:
+    """Put the records of pages in staging, in place of what an earlier attempt left there.
 
     Args:
         session: Of the transform's transaction.
         kind: ``quotes``, ``news`` or ``history``.
         run_id: The run.
-        page: The page.
-        staged: Records without control characters; see :mod:`tasks.domain.quality`.
-
-    Returns:
-        How many records were staged.
+        staged: By page number, records without control characters; see :mod:`tasks.domain.quality`.
     """
     table = _TABLES[kind]
-    session.execute(delete(table).where(table.run_id == run_id, table.page == page))
-    buffer = io.StringIO()
-    prefix = (str(run_id), page)
-    csv.writer(buffer).writerows(
-        (*prefix, entry.item, f"\\x{entry.digest.hex()}", *entry.record) for entry in staged
+    clear(session, kind, run_id, list(staged))
+    run = str(run_id)
+    rows = (
+        (run, page, item, "\\x" + digest.hex(), *record)
+        for page, entries in staged.items()
+        for item, digest, record in entries
     )
-    buffer.seek(0)
-    columns = ", ".join(("run_id", "page", "item", "digest", *_FIELDS[kind]))
-    with closing(session.connection().connection.cursor()) as cursor:
-        cursor.copy_expert(
-            f"copy {table.__tablename__} ({columns}) from stdin with (format csv)", buffer
-        )
-        return int(cursor.rowcount)
+    columns = ("run_id", "page", "item", "digest", *_FIELDS[kind])
+    copying.copy(session, table.__tablename__, columns, rows)
 
 
 def clear(session: Session, kind: str, run_id: UUID, pages: Sequence[int]) -> None:
-    """Remove loaded pages from staging."""
+    """Remove pages from staging."""
     table = _TABLES[kind]
     session.execute(delete(table).where(table.run_id == run_id, table.page.in_(pages)))
 

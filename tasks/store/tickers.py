@@ -59,6 +59,7 @@ _DECIDE = text(
     from decided d
     where a.asset_id = d.asset_id
       and a.wire_id <> case when owns then d.ticker else d.slug_id end
+    returning a.asset_id
     """
 )
 
@@ -117,11 +118,15 @@ def rename(session: Session, renamed: Sequence[Renamed]) -> None:
     session.execute(_RENAME, parameters)
 
 
-def decide_owners(session: Session, tickers: set[str]) -> None:
-    """Give each ticker's bare form to its best asset: market cap, then rank, then age."""
+def decide_owners(session: Session, tickers: set[str]) -> list[int]:
+    """Give each ticker's bare form to its best asset: market cap, then rank, then age.
+
+    Returns:
+        The assets that go by another id now.
+    """
     parameters = {
         "tickers": sorted(tickers),
         "settled_after": rules.OWNER_SETTLED_AFTER,
         "factor": rules.OWNER_FACTOR,
     }
-    session.execute(_DECIDE, parameters)
+    return list(session.scalars(_DECIDE, parameters))

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from tasks.store import consensus, consensus_rules
 from tests.support.market import POLICIES, SourcePolicy, asset, load, quote, uses
 
 pytestmark = pytest.mark.integration
@@ -212,6 +213,40 @@ def test_an_asset_that_did_not_change_keeps_its_updated_at(session):
     assert confirmed.updated_at.year == 2020
     assert confirmed.ingested_at.year > 2020
     assert _bitcoin(session, "100.1").updated_at.year > 2020
+
+
+_PUBLISHED = text(
+    "select price_usd, sources, sources_used, price_spread_pct, confidence, source, coin_id, rank,"
+    " observed_at, ingested_at from assets order by asset_id"
+)
+_MARKED = text("select use, use_reason, held_price_usd, held_at from quotes order by external_id")
+
+
+def _decided(session):
+    return [session.execute(statement).all() for statement in (_PUBLISHED, _MARKED)]
+
+
+_AGES = st.sampled_from([-7200, -60, 0, 60, 3599, 3601, 90_000, 10**8])
+_PRICES = st.sampled_from([None, "0", "1e-12", "1", "1.5", "150", "1e6"])
+_SAID = st.lists(st.tuples(_AGES, _PRICES), min_size=1, max_size=3)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(coins=st.lists(_SAID, min_size=1, max_size=4))
+def test_an_asset_with_one_observation_is_decided_about_as_one_with_several(session, coins):
+    with session.begin_nested() as savepoint:
+        for said in range(3):
+            for number, coin in enumerate(coins):
+                age, price = coin[min(said, len(coin) - 1)]
+                coin_of = quote(f"coin-{number}", f"C{number}", f"Coin {number}", price, age=age)
+                load(session, "coingecko", [coin_of])
+        alone = _decided(session)
+        ids = list(session.scalars(text("select asset_id from assets")))
+        consensus.weigh(session, consensus_rules.SEVERAL, ids, POLICIES)
+        assert _decided(session) == alone
+        savepoint.rollback()
 
 
 _MONEY = st.decimals(min_value="1e-18", max_value="1e9", places=18)

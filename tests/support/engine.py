@@ -47,9 +47,7 @@ class ListPublisher:
     messages: list[Sent] = field(default_factory=list)
     away: bool = False
 
-    def send(
-        self, source: str, run_id: UUID, stage: Stage, page: int, *, delay_s: float = 0.0
-    ) -> None:
+    def send(self, source: str, run_id: UUID, stage: Stage, page: int) -> None:
         if self.away:
             raise UnavailableError("The broker does not answer.")
         self.messages.append(Sent(source, run_id, stage, page))

@@ -30,7 +30,8 @@ class Asset(Base):
     ticker for the ticker's owner, else the ``slug_id``. ``source`` provided the published price.
     ``owner_since`` is since when it has owned its ticker. Both ids are checked at the end of a
     statement, so that one statement can hand a ticker over; and such columns are no keys to
-    PostgreSQL, so that doing it does not wait for inserts that refer to the row.
+    PostgreSQL, so that doing it does not wait for inserts that refer to the row. Of the figures
+    only ``rank`` is in an index, for every load changes all of them.
     """
 
     __tablename__ = "assets"
@@ -62,10 +63,6 @@ class Asset(Base):
         UniqueConstraint("slug_id", deferrable=True),
         Index("ix_assets_ticker", "ticker"),
         Index("ix_assets_rank_asset_id", text("rank nulls last"), "asset_id"),
-        Index("ix_assets_updated_at_asset_id", "updated_at", "asset_id"),
-        Index(
-            "ix_assets_market_cap_usd_asset_id", text("market_cap_usd desc nulls last"), "asset_id"
-        ),
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     Text,
     func,
     text,
@@ -27,7 +28,7 @@ class QuoteRow(Base):
     ``digest`` is of the item's bytes: an item that hashes the same costs nothing further.
     ``use``: used | stale | outlier | held | unpriced. ``held_price_usd`` and ``held_at`` are the
     price that awaits confirmation and its time. ``run_id`` is no foreign key, because every load
-    changes it in every row and the check took a fifth of the upsert.
+    changes it in every row and the check took a fifth of the upsert; nor is it in an index.
     """
 
     __tablename__ = "quotes"
@@ -57,7 +58,6 @@ class QuoteRow(Base):
     __table_args__ = (
         Index("ix_quotes_asset_id", "asset_id"),
         Index("ix_quotes_source_rank", "source", "rank"),
-        Index("ix_quotes_run_id", "run_id"),
     )
 
 
@@ -66,10 +66,10 @@ class QuoteHistory(Base):
 
     __tablename__ = "quote_history"
 
-    asset_id: Mapped[int] = mapped_column(primary_key=True)
-    source: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
-    observed_at: Mapped[datetime] = mapped_column(primary_key=True)
+    asset_id: Mapped[int]
+    source: Mapped[str]
+    external_id: Mapped[str]
+    observed_at: Mapped[datetime]
     price_usd: Mapped[Decimal | None]
     market_cap_usd: Mapped[Decimal | None]
     volume_24h_usd: Mapped[Decimal | None]
@@ -77,7 +77,8 @@ class QuoteHistory(Base):
     ingested_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
     __table_args__ = (
-        Index("ix_quote_history_asset_id_observed_at", "asset_id", "observed_at"),
+        # In this order it also finds what is known of an asset in a time, whoever said it.
+        PrimaryKeyConstraint("asset_id", "observed_at", "source", "external_id"),
         {"postgresql_partition_by": "RANGE (observed_at)"},
     )
 

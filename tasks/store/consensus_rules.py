@@ -1,0 +1,306 @@
+"""The consensus of docs/adr/0021-consensus.md as SQL: each rule once, for two kinds of assets.
+
+Most assets have one observation. For them a rule needs no window, group or sort, and the planner
+no time to plan these. So each rule is written over a notion of *all observations of the asset*,
+once for several of them and once for a single one; a test holds the two against each other.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import TextClause, text
+
+_FIGURES = ("rank", "market_cap_usd", "volume_24h_usd", "percent_change_24h")
+_TIMES = ("observed_at", "ingested_at")
+
+
+# A median without floating point: the mean of the lower and the upper middle value.
+def _median(value: str, where: str = "true") -> str:
+    return (
+        f"(percentile_disc(0.5) within group (order by {value}) filter (where {where})"
+        f" + percentile_disc(0.5) within group (order by {value} desc) filter (where {where}))"
+        " * 0.5"
+    )
+
+
+class _Several:
+    """How a rule looks over the observations of an asset, in a window or in a group."""
+
+    def __init__(self, over: str = "") -> None:
+        self.over = over
+
+    def any(self, condition: str) -> str:
+        return f"coalesce(bool_or({condition}){self.over}, false)"
+
+    def count(self, condition: str) -> str:
+        return f"count(*) filter (where {condition}){self.over}"
+
+    def highest(self, value: str, condition: str) -> str:
+        return f"max({value}) filter (where {condition}){self.over}"
+
+    def lowest(self, value: str, condition: str) -> str:
+        return f"min({value}) filter (where {condition}){self.over}"
+
+    def list(self, value: str, condition: str, order: str) -> str:
+        return f"array_agg({value} order by {order}) filter (where {condition})"
+
+    def first(self, value: str, condition: str, order: str) -> str:
+        return f"({self.list(value, condition, order)})[1]"
+
+    def median(self, value: str, condition: str) -> str:
+        return _median(value, condition)
+
+
+class _Alone(_Several):
+    """The same for an asset with a single one."""
+
+    def any(self, condition: str) -> str:
+        return f"coalesce({condition}, false)"
+
+    def count(self, condition: str) -> str:
+        return f"({self.any(condition)})::int"
+
+    def highest(self, value: str, condition: str) -> str:
+        return f"case when {condition} then {value} end"
+
+    lowest = highest
+
+    def list(self, value: str, condition: str, order: str) -> str:  # noqa: ARG002
+        return self.highest(f"array[{value}]", condition)
+
+    def first(self, value: str, condition: str, order: str) -> str:  # noqa: ARG002
+        return self.highest(value, condition)
+
+    def median(self, value: str, condition: str) -> str:
+        return self.highest(value, condition)
+
+
+# One source has one voice. A price of zero has one only where nobody knows a better one. When
+# nothing is fresh, the clock stands at the newest observation, so that the same rules choose among
+# what is stale, and an old file still overwrites nothing newer.
+_ITEMS = """
+policies as (
+  select * from unnest(cast(:sources as text[]), cast(:fresh_for_s as int[]),
+    cast(:precedences as int[])) as p (source, fresh_for_s, precedence)
+), items as (
+  select q.source, q.external_id, q.asset_id, q.rank, q.price_usd, q.market_cap_usd,
+    q.volume_24h_usd, q.percent_change_24h, q.observed_at, q.ingested_at, q.use, q.use_reason,
+    q.held_price_usd, q.held_at, a.price_usd published, a.observed_at published_at,
+    q.source = any(a.sources) was_here,
+    coalesce(p.precedence, 2147483647) precedence, coalesce(p.fresh_for_s, 0) fresh_for_s,
+    q.observed_at > now() + cast(:future_grace as interval) future
+  from assets a join quotes q using (asset_id) left join policies p on p.source = q.source
+  where a.asset_id = any(cast(:ids as bigint[]))
+)"""
+
+
+def _voices(rule: _Several, superseded: str) -> str:
+    is_fresh = "now() - observed_at <= make_interval(secs => fresh_for_s)"
+    return f"""
+voices as (
+  select i.*, not future and not superseded speaks,
+    priced and not future and not superseded votes
+  from (
+    select i.*, {superseded} superseded, coalesce(price_usd > 0 or (price_usd = 0
+      and not {rule.any("price_usd > 0")}), false) priced
+    from items i window asset as (partition by asset_id)
+  ) i
+), lively as (
+  select v.*, {rule.any(f"votes and fresh_for_s > 0 and {is_fresh}")} live
+  from voices v window asset as (partition by asset_id)
+), timed as (
+  select l.*, case when live then now() else coalesce({rule.highest("observed_at", "votes")},
+    {rule.highest("observed_at", "speaks")}, now()) end moment
+  from lively l window asset as (partition by asset_id)
+), timely as materialized (
+  select t.*, speaks and (fresh_for_s > 0 or not live)
+    and moment - observed_at <= make_interval(secs => fresh_for_s) timely
+  from timed t
+)"""  # noqa: S608 - put together from constants
+
+
+# Most prices agree within the narrowest threshold; only the others need to be measured.
+_MEASURED = f"""
+fresh as (
+  select t.*, timely and votes fresh,
+    count(*) filter (where timely and votes) over asset fresh_count,
+    array_agg(source) filter (where timely and votes) over asset fresh_sources,
+    array_agg(price_usd) filter (where timely and votes) over asset fresh_prices,
+    max(price_usd) filter (where timely and votes) over asset
+      > min(price_usd) filter (where timely and votes) over asset
+        * (1 + :tolerance * :readmit_share) contested
+  from timely t window asset as (partition by asset_id)
+), measured as (
+  select f.*, coalesce(abs(price_usd - middle) > greatest(:tolerance * middle, :mad_factor * mad)
+    * case when use = 'outlier' then :readmit_share else 1 end, false) deviant
+  from fresh f
+  left join lateral (
+    select {_median("o.price")} middle
+    from unnest(f.fresh_sources, f.fresh_prices) o (source, price)
+    where f.contested and f.fresh and f.fresh_count >= 3 and o.source <> f.source
+  ) m on true
+  left join lateral (
+    select {_median("abs(o.price - m.middle)")} mad
+    from unnest(f.fresh_sources, f.fresh_prices) o (source, price)
+    where m.middle is not null and o.source <> f.source
+  ) d on true
+)"""  # noqa: S608 - put together from constants
+# A price that nothing stands beside deviates from nothing.
+_UNMEASURED = """
+measured as (
+  select t.*, timely and votes fresh, (timely and votes)::int fresh_count, false deviant
+  from timely t
+)"""
+
+
+def _judged(rule: _Several) -> str:
+    return f"""
+suspected as (
+  select m.*, deviant and 2 * {rule.count("deviant")} < fresh_count outlier,
+    fresh and was_here and fresh_count < 3 and coalesce(published > 0 and price_usd > 0
+      and published_at > observed_at - cast(:hold_memory as interval)
+      and (price_usd > :hold_factor * published or published > :hold_factor * price_usd)
+      and not (fresh_count = 1 and coalesce(held_at < observed_at
+        and held_price_usd between price_usd / :same_level and price_usd * :same_level, false)),
+      false)
+      suspect
+  from measured m window asset as (partition by asset_id)
+), judged as (
+  select s.*, suspect and not (fresh_count = 2 and {rule.highest("price_usd", "fresh")}
+    <= :same_level * {rule.lowest("price_usd", "fresh")}) held
+  from suspected s window asset as (partition by asset_id)
+), decided as materialized (
+  select j.*, fresh and not outlier and not held used from judged j
+)"""  # noqa: S608 - put together from constants
+
+
+def _published(rule: _Several, *, grouped: bool) -> str:
+    # Whatever is not the price comes from the first used source that knows it, never from a stale
+    # one.
+    order = "d.used desc, d.precedence, d.source, d.external_id"
+    attributes = ",\n    ".join(
+        f"{rule.first(f'd.{column}', f'd.timely and d.{column} is not null', order)} {column}"
+        for column in _FIGURES
+    )
+    nearest = (
+        "d.used desc, abs(d.price_usd - s.price), d.timely desc, d.precedence, d.source,"
+        " d.external_id"
+    )
+    by_source = "d.precedence, d.source"
+    spread = "s.asset_id, s.price, s.all_held, s.spread, s.used_count, s.is_stale"
+    # One observation is its own group.
+    together = "join decided d using (asset_id)" if grouped else "cross join lateral (select s.*) d"
+    return f"""
+prices as (
+  select {"asset_id" if grouped else "decided.*"}, {rule.count("used")} used_count,
+    {rule.any("held")} some_held,
+    not {rule.any("live")} is_stale, {rule.median("price_usd", "used")} middle,
+    {rule.highest("price_usd", "used")} highest, {rule.lowest("price_usd", "used")} lowest
+  from decided {"group by asset_id" if grouped else ""}
+), spreads as (
+  select p.*, some_held and used_count = 0 all_held,
+    case when used_count = 1 then highest else trim_scale(middle) end price,
+    case when used_count > 1 and middle > 0 then (highest - lowest) / middle end spread
+  from prices p
+), published as materialized (
+  select s.asset_id, s.price, s.all_held, trim_scale(round(s.spread * 100, 4)) price_spread_pct,
+    case when s.all_held then :confidence_if_held when s.price is null then null
+      else trim_scale(round((cast(:confidence_by_count as numeric[]))[least(s.used_count, 4)]
+        * case when s.spread > :tolerance then :confidence_if_disagreeing
+            else 1 - coalesce(:confidence_lost * s.spread / :tolerance, 0) end
+        * case when s.is_stale then :confidence_if_stale else 1 end, 2)) end confidence,
+    {rule.list("d.source", "not d.superseded", by_source)} sources,
+    coalesce({rule.list("d.source", "d.used", by_source)}, '{{}}') sources_used,
+    {rule.list("array[d.source, d.external_id]", "true", nearest)} provider,
+    {attributes},
+    coalesce({rule.highest("d.observed_at", "d.used")},
+      {rule.highest("d.observed_at", "d.timely")},
+      {rule.highest("d.observed_at", "true")}) observed_at,
+    {rule.highest("d.ingested_at", "true")} ingested_at
+  from spreads s {together}
+  {f"group by {spread}" if grouped else ""}
+)"""  # noqa: S608 - put together from constants
+
+
+_EXPLAINED = """
+explained as (
+  select d.source, d.external_id, (d.use, d.use_reason, d.held_price_usd, d.held_at) before,
+    case when future or superseded then 'stale' when not priced then 'unpriced'
+      when not fresh then 'stale' when outlier then 'outlier' when held then 'held'
+      else 'used' end use,
+    case
+      when future then 'Its timestamp lies in the future.'
+      when superseded then 'A newer observation of the same source counts.'
+      when price_usd = 0 then 'A price of zero counts only if no source knows a better one.'
+      when not priced then 'It has no price.'
+      when not fresh and fresh_for_s = 0 then 'Its source is not configured.'
+      when not fresh then format('It is older than the %s seconds for which %s counts as fresh.',
+        fresh_for_s, d.source)
+      when outlier and use = 'outlier' then format('It has not come back to within %s %% of the '
+        'median of the others, half the threshold.', trim_scale(:tolerance * :readmit_share * 100))
+      when outlier then format('It deviates from the median of the others by more than %s %% and '
+        'three times their usual deviation.', trim_scale(:tolerance * 100))
+      when held then format('It moved by more than a factor of %s; awaiting another source, or a '
+        'newer observation of this one.', :hold_factor)
+      when not live then 'Nothing fresh is known; the newest observation stands.'
+      when fresh_count = 1 then :alone
+      when p.price_spread_pct > :tolerance * 100 then format('The sources disagree by more than '
+        '%s %%; published with low confidence.', trim_scale(:tolerance * 100))
+      else 'Fresh, and in agreement with the others.' end use_reason,
+    case when held then coalesce(case when held_price_usd between price_usd / :same_level
+      and price_usd * :same_level then held_price_usd end, price_usd) end held_price_usd,
+    case when held then coalesce(case when held_price_usd between price_usd / :same_level
+      and price_usd * :same_level then held_at end, d.observed_at) end held_at
+  from decided d join published p using (asset_id)
+), marked as (
+  update quotes q set use = e.use, use_reason = e.use_reason, held_price_usd = e.held_price_usd,
+    held_at = e.held_at
+  from explained e
+  where q.source = e.source and q.external_id = e.external_id
+    and e.before is distinct from (e.use, e.use_reason, e.held_price_usd, e.held_at)
+)"""
+
+_PUBLISHED = {
+    "price_usd": "p.price",
+    "source": "p.provider[1][1]",
+    "coin_id": "p.provider[1][2]",
+    **{name: f"p.{name}" for name in (*_FIGURES, "sources_used", "price_spread_pct", *_TIMES)},
+}
+# A held asset keeps what was published before its move.
+_NEW = {
+    column: f"case when p.all_held then a.{column} else {new} end"
+    for column, new in _PUBLISHED.items()
+} | {"sources": "p.sources", "confidence": "p.confidence"}
+
+
+def _differ(columns: Iterable[str]) -> str:
+    pairs = [(f"a.{column}", _NEW[column]) for column in columns]
+    old, new = (", ".join(side) for side in zip(*pairs, strict=True))
+    return f"({old}) is distinct from ({new})"
+
+
+_UPDATE = f"""
+update assets a set {", ".join(f"{column} = {new}" for column, new in _NEW.items())},
+  updated_at = case when {_differ(set(_NEW) - set(_TIMES))} then now() else a.updated_at end
+from published p where a.asset_id = p.asset_id and {_differ(_NEW)}
+"""  # noqa: S608 - put together from constants
+
+
+def _statement(*parts: str) -> TextClause:
+    return text(f"with {', '.join((_ITEMS, *parts, _EXPLAINED))} {_UPDATE}")
+
+
+SEVERAL = _statement(
+    _voices(
+        _Several(" over asset"),
+        "row_number() over (partition by asset_id, source"
+        " order by observed_at desc, external_id) > 1",
+    ),
+    _MEASURED,
+    _judged(_Several(" over asset")),
+    _published(_Several(), grouped=True),
+)
+"""Decides about assets whatever the number of their observations."""
+ALONE = _statement(
+    _voices(_Alone(), "false"), _UNMEASURED, _judged(_Alone()), _published(_Alone(), grouped=False)
+)
+"""Decides the same about assets with one observation each."""
