@@ -30,9 +30,7 @@ class OneAsset(MethodView):
     @blueprint.response(200, AssetDetail)
     def get(self, asset_id: str) -> dict[str, Any]:
         """Show an asset with each source's observation beside the consensus."""
-        with rest.reading() as connection:
-            row = assets.one(connection, asset_id)
-            found = assets.observations(connection, row["asset_id"])
+        row, found = _observed(asset_id)
         return {**row, "observations": found, **rest.about_request()}
 
 
@@ -45,9 +43,7 @@ class Explained(MethodView):
     @blueprint.response(200, Explanation)
     def get(self, asset_id: str) -> dict[str, Any]:
         """Show every input of a price: its age, whether it was used, and why it is this asset's."""
-        with rest.reading() as connection:
-            row = assets.one(connection, asset_id)
-            found = assets.observations(connection, row["asset_id"])
+        row, found = _observed(asset_id)
         used = [item["source"] for item in found if item["use"] == "used"]
         passed_over = [f"{i['source']} is {i['use']}" for i in found if i["use"] != "used"]
         summary = f"From {len(used)} of {len(found)} observations"
@@ -57,6 +53,13 @@ class Explained(MethodView):
             "inputs": [_input(item) for item in found],
             **rest.about_request(),
         }
+
+
+def _observed(asset_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return an asset and what each source observes of it."""
+    with rest.reading() as connection:
+        row = assets.one(connection, asset_id)
+        return row, assets.observations(connection, row["asset_id"])
 
 
 def _input(item: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +86,7 @@ class PriceHistory(MethodView):
         """
         with rest.reading() as connection:
             row = assets.one(connection, asset_id)
-        filters = {name: query[name] for name in _FILTERS if name in query}
+        filters = pagination.chosen(query, _FILTERS)
         about = {"id": row["id"], "interval": query["interval"]}
         form = formats.wanted(request)
         listing = history.points(row["asset_id"], filters)

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from service import rest
+from service import pagination, rest
 from service.observability import broker
 from service.queries import health, operations
 from service.schemas.operations import QuarantinePage, QuarantineQuery, SourceList, SourceRow
@@ -79,8 +79,7 @@ class Quarantine(MethodView):
     @blueprint.response(200, QuarantinePage)
     def get(self, query: dict[str, Any]) -> Response:
         """List rejected items with their payload, rule, field and reason, newest first."""
-        names = ("source", "run_id", "rule", "field", "state")
-        filters = {name: query[name] for name in names if name in query}
+        filters = pagination.chosen(query, ("source", "run_id", "rule", "field", "state"))
         listing = operations.rejections(filters)
         return rest.answer_list(listing, query, filters, stem="quarantine")
 

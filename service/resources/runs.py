@@ -28,7 +28,7 @@ class Runs(MethodView):
     @blueprint.exports
     def get(self, query: dict[str, Any]) -> Response:
         """List runs, newest first."""
-        filters = {name: query[name] for name in _FILTERS if name in query}
+        filters = pagination.chosen(query, _FILTERS)
         if "status" in filters:
             filters["status"] = OLDER_STATUSES.get(filters["status"], filters["status"])
         listing = runs.listing(filters)

@@ -4,7 +4,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 
 import pytest
@@ -132,13 +132,21 @@ def test_slow_readers_leave_room_for_others(market, tmp_path):
         )
 
 
+@contextmanager
+def held_up(api):
+    """A request that is under way, and what lets it go on."""
+    engine = create_engine(api.settings.database_url)
+    with ThreadPoolExecutor() as pool, engine.connect() as connection:
+        connection.execute(text("lock table assets in access exclusive mode"))
+        slow = pool.submit(api.ask, "/data?name=under-way")
+        processes.wait_until(lambda: waiting(connection) == 1, timeout_s=5, what="it waits")
+        yield slow, connection.rollback
+    engine.dispose()
+
+
 def test_on_sigterm_it_first_says_so_then_finishes_what_it_has_and_ends(market, tmp_path):
     with live.served(market, tmp_path, API_DRAIN_S="4") as api:
-        engine = create_engine(api.settings.database_url)
-        with ThreadPoolExecutor() as pool, engine.connect() as connection:
-            connection.execute(text("lock table assets in access exclusive mode"))
-            slow = pool.submit(api.ask, "/data?name=under-way")
-            processes.wait_until(lambda: waiting(connection) == 1, timeout_s=5, what="it waits")
+        with held_up(api) as (slow, release):
             assert api.ask("/health/ready").status == 200
             api.process.send_signal(signal.SIGTERM)
             processes.wait_until(
@@ -148,25 +156,19 @@ def test_on_sigterm_it_first_says_so_then_finishes_what_it_has_and_ends(market, 
             assert api.ask("/health/live").status == 200
             assert api.ask("/runs").status == 200
             assert not slow.done()
-            connection.rollback()
+            release()
             assert slow.result().status == 200
-        engine.dispose()
         assert api.process.wait(timeout=20) == 0
         assert live.problems_in(api.log) == []
 
 
 def test_what_is_under_way_when_the_drain_ends_is_finished_too(market, tmp_path):
     with live.served(market, tmp_path, API_DRAIN_S="0") as api:
-        engine = create_engine(api.settings.database_url)
-        with ThreadPoolExecutor() as pool, engine.connect() as connection:
-            connection.execute(text("lock table assets in access exclusive mode"))
-            slow = pool.submit(api.ask, "/data?name=under-way")
-            processes.wait_until(lambda: waiting(connection) == 1, timeout_s=5, what="it waits")
+        with held_up(api) as (slow, release):
             api.process.send_signal(signal.SIGTERM)
             processes.wait_until(lambda: not answers(api.port), timeout_s=4, what="it is closed")
-            connection.rollback()
+            release()
             assert slow.result().status == 200
-        engine.dispose()
         assert api.process.wait(timeout=20) == 0
 
 
