@@ -123,6 +123,7 @@ def test_beyond_the_limit_comes_429_with_the_wait(settings_with):
         assert answers[0].headers["RateLimit-Policy"] == '"default";q=3;w=60'
         assert answers[0].headers["RateLimit"].startswith('"default";r=2;t=')
         assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
+        assert answers[3].headers["RateLimit"].startswith('"default";r=0;t=')
         assert answers[3].json["status"] == 429
         own = {"X-API-Key": api.key("read", rate_per_minute=1)}
         assert [api.get("/data", headers=own).status_code for _ in range(2)] == [200, 429]

@@ -3,6 +3,7 @@
 import signal
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
@@ -201,3 +202,23 @@ def test_pools_have_a_connection_for_each_thread(market, tmp_path):
             connection.rollback()
             assert [answer.result() for answer in answers] == [200] * 6
         engine.dispose()
+
+
+def test_without_redis_it_reads_and_takes_orders_at_once(market, tmp_path):
+    away = {"REDIS_URL": "redis://127.0.0.1:1/0"}
+    with live.served(market, tmp_path, **away) as api:
+        for path in ("/data", "/runs", "/news", "/stats", "/sources", "/data/BTC", "/metrics"):
+            assert (path, api.ask(path).status) == (path, 200)
+        health = api.ask("/health").json()
+        assert (health["status"], health["broker"]) == ("degraded", "unavailable")
+        key = api.key("run")
+        began = time.monotonic()
+        started = api.ask("/etl/run", "POST", X_API_Key=key)
+        assert time.monotonic() - began < 3
+        assert (started.status, started.json()["broker"]) == (202, "unavailable")
+        for run in started.json()["runs"]:
+            api.ask(f"/runs/{run['run_id']}/cancel", "POST", X_API_Key=key)
+
+
+def test_gunicorn_opens_no_control_socket(api):
+    assert "control" not in api.log.read_text().lower()
