@@ -1,5 +1,6 @@
 """The Celery application that ``celery -A tasks.celery_app`` finds, and what its processes do."""
 
+import gc
 from functools import cache
 from socket import gethostname
 from typing import Any
@@ -26,6 +27,12 @@ _log = get_logger(__name__)
 def _log_our_way(**_: Any) -> None:
     settings = load_settings()
     configure_logging(level=settings.log_level, style=settings.log_format)
+
+
+@signals.worker_before_create_process.connect
+def _freeze_what_was_imported(**_: Any) -> None:
+    """Keep the collector from going through all modules again after each few thousand records."""
+    gc.freeze()
 
 
 @signals.task_prerun.connect

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,10 @@ from tests.support.databases import Databases
 from tests.support.servers import running_servers
 
 _ENVIRONMENT = ("KASPARRO_", "DATABASE_URL", "REDIS_URL", "API_", "COIN", "CSV_", "RSS_", "SOURCES")
+
+# How long an example takes says how busy the machine is, not whether the test is good.
+examples.register_profile("kasparro", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("kasparro")
 
 _ENDINGS = ("_SCHEDULE", "_RATE_PER_MINUTE", "_CONTRACT_MODE")
 

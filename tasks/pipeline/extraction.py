@@ -102,8 +102,15 @@ def _store(
 ) -> Sequence[Message]:
     """Store the pages of all answers and note where the next request begins, all or nothing."""
     pages.hold(session, claim)
+    known: raw_pages.Known = {}
+    if runs.leaves_out_what_is_known(run):
+        known = raw_pages.known(session, run.source, run.run_id)
     noted: list[pages.Fetched] = []
-    raw_pages.add(session, run.run_id, run.source, _numbered(claim.first, answers, noted))
+    numbered = _numbered(claim.first, answers, noted)
+    repeated = raw_pages.add(session, run.run_id, run.source, numbered, known)
+    for place, page in enumerate(noted):
+        if page.page in repeated:
+            noted[place] = page._replace(items=repeated[page.page].items)
     pages.add_fetched(session, run.run_id, noted)
     last, following = noted[-1].is_last, noted[-1].page + 1
     if not last:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tasks.core import failpoints
 from tasks.domain.records import Item
 from tasks.domain.retries import Again
-from tasks.domain.runs import ASIDE, PageState, Stage
+from tasks.domain.runs import PageState, Stage
 from tasks.pipeline import refining
 from tasks.pipeline.attempts import Message, attempt, note_finished
 from tasks.pipeline.dependencies import Dependencies
@@ -72,7 +72,8 @@ def _transform(
     session: Session, refinery: Refinery, run: Run, rows: Sequence[RunPage]
 ) -> list[Counts]:
     spec = refinery.connector.spec
-    batch = _parsed(session, refinery, run, rows)
+    same = _same(session, run, rows)
+    batch = _parsed(session, refinery, run, [row for row in rows if row.page not in same])
     results = [(parsed, _refined(session, refinery, parsed)) for parsed in batch]
     failpoints.reach(failpoints.AFTER_TRANSFORM)
     staged = {parsed.row.page: result.staged for parsed, result in results}
@@ -82,7 +83,19 @@ def _transform(
             raw_pages.set_items(session, parsed.row.raw_page_id, parsed.items)
         rejections.add(session, run.source, parsed.row, result.quarantined)
     _count(session, run.source, [entry for _, result in results for entry in result.quarantined])
-    return [_counts(parsed, result) for parsed, result in results]
+    return [*same.values(), *(_counts(parsed, result) for parsed, result in results)]
+
+
+def _same(session: Session, run: Run, rows: Sequence[RunPage]) -> dict[int, Counts]:
+    """Return the counts of the pages that came as they were known, by page number."""
+    if not runs.leaves_out_what_is_known(run):
+        return {}
+    repeated = raw_pages.repeated(session, [row.raw_page_id for row in rows])
+    return {
+        row.page: Counts(row.page, row.items, 0, 0, row.items + repeated[row.raw_page_id])
+        for row in rows
+        if row.raw_page_id in repeated
+    }
 
 
 def _parsed(
@@ -119,7 +132,7 @@ def _known(
     session: Session, spec: SourceSpec, run: Run, batch: Iterable[Sequence[Item]]
 ) -> Mapping[str, bytes]:
     """Return the digests of what is known of the batch's items; none if all is to be read anew."""
-    if run.options.get("full_refresh") or run.trigger in ASIDE:
+    if not runs.leaves_out_what_is_known(run):
         return {}
     ids = [item.external_id for items in batch for item in items if item.external_id is not None]
     return _DIGESTS[spec.kind](session, run.source, ids)

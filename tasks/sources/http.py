@@ -4,6 +4,7 @@ One client serves one source. Whatever goes wrong comes out as one of our errors
 log record of this module holds a query, a header's value or a key.
 """
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -221,19 +222,19 @@ class RequestsHttpClient:
         return prepared
 
     def _body(self, answer: requests.Response, ends_at: float) -> bytes:
-        body = bytearray()
+        body = io.BytesIO()  # gives its bytes without a copy
         # One read of the socket at a time: whoever drips a byte now and then meets the deadline,
         # and a small answer that swells when decompressed meets the size limit.
         while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
-            body += chunk
-            if len(body) > self._limits.body_bytes:
+            if body.tell() + len(chunk) > self._limits.body_bytes:
                 self._gate.succeeded()
                 raise PermanentError(
                     f"{self._source} answers with more than {self._limits.body_bytes} bytes"
                 )
+            body.write(chunk)
             if self._clock.monotonic() > ends_at:
                 raise requests.Timeout
-        return bytes(body)
+        return body.getvalue()
 
     def _judged(
         self, response: Response, judge: Judge | None, headers: Mapping[str, str]

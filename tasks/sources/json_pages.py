@@ -1,5 +1,6 @@
 """Cutting a JSON array into items and pages without decoding or changing a byte of them."""
 
+import codecs
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -28,6 +29,10 @@ _WHOLE_RANK = re.compile(rb'(rank"\s*:\s*\d+)\.0+(?=\s*[,}])')
 # A message of msgspec's ends in the place: "Expected `str`, got `int` - at `$.symbol`".
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]*)`")
+
+
+_UTF8 = codecs.getincrementaldecoder("utf-8")
+_PIECE_BYTES = 1 << 20
 
 
 class _Identified(msgspec.Struct, gc=False):
@@ -62,7 +67,7 @@ def split(body: bytes) -> list[msgspec.Raw]:
     body = body.removeprefix(BOM)
     try:
         # Texts are skipped undecoded below, but PostgreSQL reads all of a stored page.
-        body.decode()
+        _check_text(body)
         is_array = body.lstrip()[:1] == b"["
         found = _ITEMS.decode(body) if is_array else _WRAPPED.decode(body).data
     except BROKEN_JSON as exc:
@@ -72,6 +77,14 @@ def split(body: bytes) -> list[msgspec.Raw]:
     if found and not any(is_object(item) for item in found):
         raise UnreadablePageError("The page is a JSON array, but none of its items is an object")
     return found
+
+
+def _check_text(body: bytes) -> None:
+    """Decode piece by piece, so that a large answer is not held a second time as text."""
+    decoder = _UTF8()
+    for start in range(0, len(body), _PIECE_BYTES):
+        decoder.decode(body[start : start + _PIECE_BYTES])
+    decoder.decode(b"", final=True)
 
 
 def answered(body: bytes) -> list[msgspec.Raw]:

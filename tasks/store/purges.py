@@ -19,6 +19,7 @@ _RAW_PAGES = text(
       where r.ingested_at < :before and not exists (
         select from run_pages p join etl_runs u on u.run_id = p.run_id
         where p.raw_page_id = r.raw_page_id and u.status in ('queued', 'running'))
+        and not exists (select from raw_pages n where n.same_as = r.raw_page_id)
       order by r.ingested_at limit :limit)
     """
 )

@@ -1,17 +1,17 @@
 """Answers of sources, verbatim."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from struct import pack
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased, defer
 
 from tasks.domain.pages import Page
 from tasks.domain.records import Item
@@ -23,13 +23,52 @@ _SET_ITEMS = text("update raw_pages set items = cast(:items as jsonb) where raw_
 # Binary, because a body in a statement's text is twice as long and has to be read twice: measured
 # 25 and 16 microseconds of PostgreSQL for each coin of a page.
 _COPY = """
-    copy raw_pages (run_id, page, source, request, status, media_type, headers, body, body_sha256,
-      unchanged_count, ingested_at) from stdin with (format binary)
+    copy raw_pages (run_id, page, source, request, status, media_type, headers, body, same_as,
+      body_sha256, unchanged_count, ingested_at) from stdin with (format binary)
 """
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL = pack("!h", -1)
+_NULL = pack("!i", -1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _JSONB_VERSION = b"\x01"
+
+# The pages of the run that moved the checkpoint say what is known, unless another one has loaded
+# something since.
+_KNOWN = text(
+    """
+    select r.request, r.body_sha256, coalesce(r.same_as, r.raw_page_id), p.items
+    from etl_checkpoints c
+    join etl_runs last on last.run_id = c.run_id
+    join run_pages p on p.run_id = c.run_id
+    join raw_pages r on r.raw_page_id = p.raw_page_id
+    where c.source = :source and p.state = 'loaded' and p.rejected = 0 and not exists (
+      select from etl_runs u join run_pages l on l.run_id = u.run_id
+      where u.source = c.source and u.queued_at > last.queued_at and u.run_id <> :run_id
+        and u.trigger <> 'backfill' and l.state = 'loaded')
+    """
+)
+
+
+class Earlier(NamedTuple):
+    """A stored page all of whose items are loaded as they are.
+
+    Attributes:
+        items: How many it holds.
+    """
+
+    raw_page_id: int
+    items: int
+
+
+class _Stored(NamedTuple):
+    number: int
+    page: Page
+    digest: bytes
+    earlier: Earlier | None
+
+
+Known = Mapping[tuple[str, bytes], Earlier]
+"""Stored pages by what was asked and the SHA-256 of what came."""
 
 
 class _Rows:
@@ -42,52 +81,96 @@ class _Rows:
         return next(self._rows, b"")
 
 
-def add(session: Session, run_id: UUID, source: str, pages: Iterable[tuple[int, Page]]) -> None:
-    """Store the answers of a run under their page numbers."""
+def known(session: Session, source: str, run_id: UUID) -> Known:
+    """Return the pages of which ``run_id`` need not load a thing if they come again."""
+    rows = session.execute(_KNOWN, {"source": source, "run_id": run_id})
+    return {
+        (request, bytes(digest)): Earlier(raw_page_id, items)
+        for request, digest, raw_page_id, items in rows
+    }
+
+
+def add(
+    session: Session,
+    run_id: UUID,
+    source: str,
+    pages: Iterable[tuple[int, Page]],
+    known: Known,
+) -> dict[int, Earlier]:
+    """Store the answers of a run under their page numbers.
+
+    Returns:
+        Of the pages that came as they are known, the earlier ones; they are referred to.
+    """
+    repeated: dict[int, Earlier] = {}
+    digested = ((number, page, sha256(page.body).digest()) for number, page in pages)
+
+    def rows() -> Iterator[bytes]:
+        yield _HEAD
+        for number, page, digest in digested:
+            earlier = known.get((page.request, digest))
+            if earlier is not None:
+                repeated[number] = earlier
+            yield _row(run_id, source, _Stored(number, page, digest, earlier), moment)
+        yield _TAIL
+
     moment = database.now(session)
     with closing(session.connection().connection.cursor()) as cursor:
-        cursor.copy_expert(_COPY, _Rows(_encoded(run_id, source, pages, moment)))
+        cursor.copy_expert(_COPY, _Rows(rows()))
+    return repeated
 
 
-def _encoded(
-    run_id: UUID, source: str, pages: Iterable[tuple[int, Page]], moment: datetime
-) -> Iterator[bytes]:
-    yield _HEAD
-    for number, page in pages:
-        fields = (
-            run_id.bytes,
-            pack("!i", number),
-            source.encode(),
-            page.request.encode(),
-            pack("!h", page.status),
-            page.media_type.encode(),
-            _JSONB_VERSION + msgspec.json.encode(dict(page.headers)),
-            page.body,
-            hashlib.sha256(page.body).digest(),
-            pack("!i", page.unchanged_count),
-            pack("!q", ((page.fetched_at or moment) - _EPOCH) // timedelta(microseconds=1)),
+def _row(run_id: UUID, source: str, stored: _Stored, moment: datetime) -> bytes:
+    number, page, digest, earlier = stored
+    fields = (
+        run_id.bytes,
+        pack("!i", number),
+        source.encode(),
+        page.request.encode(),
+        pack("!h", page.status),
+        page.media_type.encode(),
+        _JSONB_VERSION + msgspec.json.encode(dict(page.headers)),
+        page.body if earlier is None else None,
+        None if earlier is None else pack("!q", earlier.raw_page_id),
+        digest,
+        pack("!i", page.unchanged_count),
+        pack("!q", ((page.fetched_at or moment) - _EPOCH) // timedelta(microseconds=1)),
+    )
+    sized = (_NULL if field is None else pack("!i", len(field)) + field for field in fields)
+    return pack("!h", len(fields)) + b"".join(sized)
+
+
+def repeated(session: Session, raw_page_ids: Iterable[int | None]) -> dict[int, int]:
+    """Return which of these answers came as they were known, and how many items were left out."""
+    rows = session.execute(
+        select(RawPage.raw_page_id, RawPage.unchanged_count).where(
+            RawPage.raw_page_id.in_(raw_page_ids), RawPage.same_as.is_not(None)
         )
-        yield pack("!h", len(fields))
-        for field in fields:
-            yield pack("!i", len(field)) + field
-    yield _TAIL
+    )
+    return {row.raw_page_id: row.unchanged_count for row in rows}
 
 
 def get_all(session: Session, raw_page_ids: Iterable[int | None]) -> dict[int, Page]:
-    """Return stored answers by their ids; see :func:`get`."""
-    rows = session.scalars(select(RawPage).where(RawPage.raw_page_id.in_(raw_page_ids)))
-    return {row.raw_page_id: _page(row) for row in rows}
+    """Return stored answers by their ids, each as the connector gave it but for its checkpoint."""
+    holder = aliased(RawPage)
+    rows = session.execute(
+        select(RawPage, holder.body)
+        .options(defer(RawPage.items))
+        .outerjoin(holder, holder.raw_page_id == RawPage.same_as)
+        .where(RawPage.raw_page_id.in_(raw_page_ids))
+    )
+    return {row.raw_page_id: _page(row, row.body or body or b"") for row, body in rows}
 
 
-def get(session: Session, raw_page_id: int | None) -> Page:
-    """Return a stored answer as the connector gave it; only its checkpoint is not kept here."""
-    return _page(session.get_one(RawPage, raw_page_id))
+def get(session: Session, raw_page_id: int) -> Page:
+    """Return one stored answer; see :func:`get_all`."""
+    return get_all(session, [raw_page_id])[raw_page_id]
 
 
-def _page(row: RawPage) -> Page:
+def _page(row: RawPage, body: bytes) -> Page:
     return Page(
         request=row.request,
-        body=row.body,
+        body=body,
         media_type=row.media_type,
         checkpoint={},
         fetched_at=row.ingested_at,

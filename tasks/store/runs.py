@@ -196,6 +196,11 @@ def finish(session: Session, run_id: UUID, status: RunStatus, **values: Any) -> 
     return finished is not None
 
 
+def leaves_out_what_is_known(run: Run) -> bool:
+    """Tell whether items that are known byte by byte are passed over."""
+    return not run.options.get("full_refresh") and run.trigger not in ASIDE
+
+
 def require_transition(run: Run, after: RunStatus) -> None:
     """Raise if ``run`` cannot become ``after``.
 

@@ -72,6 +72,18 @@ def test_what_an_active_run_works_on_stays(bench):
     assert count(bench, "raw_pages") == 0
 
 
+def test_a_page_that_younger_ones_refer_to_stays_until_they_go(bench):
+    bench.run()
+    make_old(bench, days=31)
+    bench.run()
+    retention.purge(bench.dependencies)
+    assert bench.one("select count(body) as bodies, count(*) as n from raw_pages") == (2, 4)
+    make_old(bench, days=31)
+    for _ in range(2):
+        retention.purge(bench.dependencies)
+    assert count(bench, "raw_pages") == 0
+
+
 def test_old_months_of_the_history_are_dropped_and_stray_rows_deleted(bench):
     execute(
         bench,

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    CheckConstraint,
     ForeignKey,
     Identity,
     Index,
@@ -23,7 +24,11 @@ _NOW = func.now()
 
 
 class RawPage(Base):
-    """One answer of a source, verbatim. Several runs may use it (a resumed run, a replay)."""
+    """One answer of a source, verbatim. Several runs may use it (a resumed run, a replay).
+
+    An answer that came byte by byte as the last time has no ``body``: ``same_as`` is the page that
+    holds it.
+    """
 
     __tablename__ = "raw_pages"
 
@@ -35,7 +40,8 @@ class RawPage(Base):
     status: Mapped[int] = mapped_column(SmallInteger)
     media_type: Mapped[str]
     headers: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    body: Mapped[bytes]
+    body: Mapped[bytes | None]
+    same_as: Mapped[int | None] = mapped_column(ForeignKey("raw_pages.raw_page_id"))
     body_sha256: Mapped[bytes]
     unchanged_count: Mapped[int] = mapped_column(Integer, server_default="0")
     items: Mapped[list[Any] | None]
@@ -43,7 +49,9 @@ class RawPage(Base):
 
     __table_args__ = (
         UniqueConstraint("run_id", "page"),
+        CheckConstraint("(body is null) = (same_as is not null)", name="body"),
         Index("ix_raw_pages_source_ingested_at", "source", "ingested_at"),
+        Index("ix_raw_pages_same_as", "same_as", postgresql_where=text("same_as is not null")),
     )
 
 

@@ -2,7 +2,8 @@
 
 Run by the benchmark in the peers' environment: ``dlt_ingest.py MODE BASE_URL DATABASE_URL PAGES``.
 ``defaults`` is the rest_api source with merge as its documentation shows it; ``best`` gives dlt
-Arrow tables, CSV files and the upsert strategy.
+Arrow tables, CSV files and the upsert strategy. Both write what we write: the items as they came,
+the latest of each coin, and a row of history for each.
 """
 
 import json
@@ -27,8 +28,11 @@ PARAMS = {
 }
 
 
+HISTORY = ("id", "current_price", "market_cap", "total_volume", "last_updated")
+
+
 def defaults(base_url: str, pages: int):
-    return rest_api_source(
+    source = rest_api_source(
         {
             "client": {
                 "base_url": base_url,
@@ -51,20 +55,49 @@ def defaults(base_url: str, pages: int):
         }
     )
 
+    @dlt.transformer(
+        data_from=source.coins,
+        write_disposition="append",
+        columns={"payload": {"data_type": "json"}},
+    )
+    def raw(items: list[dict]) -> list[dict]:
+        return [{"id": item["id"], "payload": dict(item)} for item in items]
+
+    @dlt.transformer(data_from=source.coins, write_disposition="append")
+    def history(items: list[dict]) -> list[dict]:
+        return [{name: item.get(name) for name in HISTORY} for item in items]
+
+    source.resources.add(raw, history)
+    return source
+
 
 def best(base_url: str, pages: int):
-    @dlt.resource(
-        name="coins",
-        primary_key="id",
-        write_disposition={"disposition": "merge", "strategy": "upsert"},
-    )
-    def coins() -> Iterator[pa.Table]:
+    @dlt.resource(selected=False)
+    def answers() -> Iterator[list[dict]]:
         with requests.Session() as http:
             for page in range(1, pages + 1):
                 answer = http.get(f"{base_url}/coins/markets", params=PARAMS | {"page": page})
-                yield pa.Table.from_pylist([_flat(item) for item in answer.json()], schema=_SCHEMA)
+                yield answer.json()
 
-    return coins
+    @dlt.transformer(
+        data_from=answers,
+        primary_key="id",
+        write_disposition={"disposition": "merge", "strategy": "upsert"},
+    )
+    def coins(items: list[dict]) -> pa.Table:
+        return pa.Table.from_pylist([_flat(item) for item in items], schema=_SCHEMA)
+
+    @dlt.transformer(data_from=answers, write_disposition="append")
+    def raw(items: list[dict]) -> pa.Table:
+        rows = [{"id": item["id"], "payload": json.dumps(item)} for item in items]
+        return pa.Table.from_pylist(rows, schema=_RAW_SCHEMA)
+
+    @dlt.transformer(data_from=answers, write_disposition="append")
+    def history(items: list[dict]) -> pa.Table:
+        rows = [_flat(item) for item in items]
+        return pa.Table.from_pylist(rows, schema=_HISTORY_SCHEMA)
+
+    return [coins, raw, history]
 
 
 _TEXTS = ("id", "symbol", "name", "image", "ath_date", "atl_date", "last_updated")
@@ -80,6 +113,8 @@ _SCHEMA = pa.schema(
     [pa.field(name, pa.string(), nullable=name != "id") for name in _TEXTS]
     + [pa.field(name, pa.float64()) for name in _NUMBERS]
 )
+_RAW_SCHEMA = pa.schema([pa.field("id", pa.string()), pa.field("payload", pa.string())])
+_HISTORY_SCHEMA = pa.schema([_SCHEMA.field(name) for name in HISTORY])
 
 
 def _flat(item: dict) -> dict:
