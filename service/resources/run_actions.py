@@ -19,9 +19,9 @@ from tasks.store.tables import Run
 blueprint = rest.Blueprint("run_actions", __name__, description="What to do with runs.")
 _POLL_S = 0.5
 _BEAT_EVERY = 20
-# A stream keeps a thread busy. It ends sooner than proxies would cut it, and a browser goes on by
-# itself where it ended, with Last-Event-ID.
-_WATCH_AT_MOST_S = 30.0
+# A stream keeps a thread busy. One that ends before its run does is taken up by a browser where it
+# ended, with Last-Event-ID.
+_WATCH_AT_MOST_S = 600.0
 _COME_BACK_MS = 1000
 _EVENT = {
     "type": "object",
@@ -44,7 +44,7 @@ class Events(MethodView):
     def get(self, run_id: UUID) -> Response:
         """Send each step of a run as a server-sent event, and at its end the run itself.
 
-        `Last-Event-ID` goes on after an event that was seen. A stream ends after half a minute
+        `Last-Event-ID` goes on after an event that was seen. A stream ends after ten minutes
         even if the run has not, without the event `end`: then ask again.
         """
         last = request.headers.get("Last-Event-ID", "0")
