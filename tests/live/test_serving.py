@@ -119,15 +119,16 @@ def test_nothing_from_outside_starts_a_line_of_the_log(api):
 def test_slow_readers_leave_room_for_others(market, tmp_path):
     """Half of the threads send what lasts; who comes then is told to come back."""
     with live.served(market, tmp_path, GUNICORN_CMD_ARGS="--workers 1", API_THREADS="2") as api:
-        run_id = api.ask("/etl/run", "POST", X_API_Key=api.key("run")).json()["runs"][0]["run_id"]
+        headers = {"X_API_Key": api.key("run"), "Content_Type": "application/json"}
+        started = api.ask("/etl/run", "POST", b'{"sources":["csv"]}', **headers)
+        run_id = started.json()["runs"][0]["run_id"]
         with api.opened(f"/runs/{run_id}/events") as first:
             assert first.status == 200
             refused = api.ask("/data?format=csv")
             assert refused.status == 503
             assert refused.headers["Retry-After"]
             assert api.ask("/data?limit=1").status == 200
-        key = api.key("run")
-        assert api.ask(f"/runs/{run_id}/cancel", "POST", X_API_Key=key).status == 202
+        assert api.ask(f"/runs/{run_id}/cancel", "POST", **headers).status == 202
         processes.wait_until(
             lambda: api.ask("/data?format=csv").status == 200, timeout_s=10, what="there is room"
         )
