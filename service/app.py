@@ -1,5 +1,8 @@
 """The one place where the app is put together."""
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask, Response
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -15,6 +18,7 @@ from service.resources import (
     drift,
     etl,
     health,
+    links,
     market,
     news,
     operations,
@@ -38,6 +42,7 @@ BLUEPRINTS = (
     comparisons.blueprint,
     anomalies.blueprint,
     drift.blueprint,
+    links.blueprint,
     stats.blueprint,
     etl.blueprint,
     operations.blueprint,
@@ -47,14 +52,22 @@ _ABOUT = (
     "One trustworthy price per crypto asset, from many sources. Numbers keep every stored digit, "
     "times are RFC 3339 in UTC, errors are problem details (RFC 9457)."
 )
-_STANDING_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_STANDING_HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
 _log = get_logger(__name__)
+
+
+class Service(Flask):
+    """Flask for views that are plain functions."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Take each function as it is: to look for coroutines cost each request dozens of calls."""
+        return func
 
 
 def create_app(dependencies: Dependencies) -> Flask:
@@ -64,12 +77,13 @@ def create_app(dependencies: Dependencies) -> Flask:
     delivery = rest.Delivery(dependencies, dashboard.page)
     app.extensions["kasparro"] = delivery
     requests.init_app(app, clock=clock, engines=(dependencies.engine, delivery.reader))
-    http_metrics.init_app(app, clock)
+    measure = http_metrics.init_app(app, clock)
     app.after_request(_add_standing_headers)
     cors.init_app(app, settings.cors_origins)
     app.after_request(rest.add_rate_limit_headers)
     compression.init_app(app)
     _register(app)
+    app.wsgi_app = rest.FrontDoor(app.wsgi_app, delivery, measure)  # type: ignore[method-assign]
     app.extensions["kasparro_document"] = docs.make_document(app)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
@@ -87,7 +101,7 @@ def describe() -> bytes:
 
 
 def _configured() -> Flask:
-    app = Flask("service", static_folder=None)
+    app = Service("service", static_folder=None)
     app.json = ExactJsonProvider(app)
     app.config.from_mapping(
         API_TITLE="kasparro",
@@ -113,6 +127,6 @@ def _register(app: Flask) -> None:
 
 
 def _add_standing_headers(response: Response) -> Response:
-    for name, value in _STANDING_HEADERS.items():
-        response.headers.setdefault(name, value)
+    said = {name.lower() for name, _ in response.headers}
+    response.headers.extend([pair for pair in _STANDING_HEADERS if pair[0].lower() not in said])
     return response

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import Request
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Connection, func, or_, select, text, update
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
@@ -24,6 +24,14 @@ SCOPES = ("read", "run", "admin")
 LAST_USED_EVERY = timedelta(minutes=1)
 _PREFIX = "ksp"
 _NO_HASH = bytes(32)
+_FIND = text(
+    """
+    select key_id, secret_sha256, scopes, rate_per_minute,
+      revoked_at is null and (expires_at is null or expires_at > now()) as is_valid,
+      coalesce(last_used_at >= now() - :every, false) as is_noted
+    from api_keys where key_id = :key_id
+    """
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +43,13 @@ class Caller:
             ``anonymous``.
         scopes: What they may do.
         rate_per_minute: Their own limit; None for the general one.
+        is_noted: Whether the use of the key needs no note, see :func:`note_use`.
     """
 
     actor: str
     scopes: frozenset[str]
     rate_per_minute: int | None = None
+    is_noted: bool = True
 
 
 class BadKeyError(CallerError):
@@ -142,7 +152,7 @@ def is_scheduler(request: Request, scheduler_token: str) -> bool:
     return hmac.compare_digest(_hash(given), _hash(scheduler_token))
 
 
-def verify(session: Session, presented: str) -> Caller | None:
+def verify(connection: Connection | Session, presented: str) -> Caller | None:
     """Return who holds this key; None if it is unknown, revoked or expired.
 
     An unknown id costs the same work as a known one with a wrong secret.
@@ -150,19 +160,21 @@ def verify(session: Session, presented: str) -> Caller | None:
     prefix, _, rest = presented.partition("_")
     key_id, _, secret = rest.partition("_")
     readable = prefix == _PREFIX and key_id.isascii() and key_id.isalnum()
-    key, is_valid = _find(session, key_id if readable else "")
-    matches = hmac.compare_digest(_hash(secret), key.secret_sha256 if key else _NO_HASH)
-    if key is None or not (matches and is_valid):
+    values = {"key_id": key_id if readable else "", "every": LAST_USED_EVERY}
+    key = connection.execute(_FIND, values).one_or_none()
+    matches = hmac.compare_digest(_hash(secret), bytes(key.secret_sha256) if key else _NO_HASH)
+    if key is None or not (matches and key.is_valid):
         return None
     return Caller(
         actor=f"key:{key.key_id}",
         scopes=frozenset(key.scopes),
         rate_per_minute=key.rate_per_minute,
+        is_noted=key.is_noted,
     )
 
 
 def note_use(session: Session, actor: str) -> None:
-    """Record that a key was used, at most once in :data:`LAST_USED_EVERY`."""
+    """Record that a key was used, unless that was done within :data:`LAST_USED_EVERY`."""
     session.execute(
         update(ApiKey)
         .where(
@@ -201,14 +213,6 @@ def authorise(caller: Caller, scope: str, *, api_auth: str) -> None:
     if caller.actor == "anonymous":
         raise unauthorized("This needs an API key: send it as X-API-Key.")
     raise Forbidden(f"This key does not have the scope {scope!r}.")
-
-
-def _find(session: Session, key_id: str) -> tuple[ApiKey | None, bool]:
-    is_valid = ApiKey.revoked_at.is_(None) & or_(
-        ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()
-    )
-    row = session.execute(select(ApiKey, is_valid).where(ApiKey.key_id == key_id)).one_or_none()
-    return (row[0], bool(row[1])) if row else (None, False)
 
 
 def _require(session: Session, key_id: str) -> ApiKey:

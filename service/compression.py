@@ -3,14 +3,17 @@
 import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from importlib import import_module
 from typing import Any
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 
-_MIN_BYTES = 500
-_GZIP_LEVEL = 5  # beyond it, each per cent costs more time than the network would
+from service.packing import GZIP_LEVEL
+
+MIN_BYTES = 500
 _COMPRESSIBLE = (
     "application/json",
     "application/problem+json",
@@ -29,17 +32,24 @@ def init_app(app: Flask) -> None:
     def compress(response: Response) -> Response:
         if not _is_compressible(response):
             return response
-        response.vary.add("Accept-Encoding")
-        coding = request.accept_encodings.best_match([*coders, "identity"], default="identity")
-        if coding == "identity" or request.accept_encodings[coding] <= 0:
+        add_vary(response, "Accept-Encoding")
+        coding = _chosen(request.headers.get("Accept-Encoding", ""), (*coders,))
+        if coding == "identity":
             return response
         if response.is_streamed:
             return _stream(response)
         body = response.get_data()
-        if len(body) >= _MIN_BYTES and response.status_code not in {204, 206, 304}:
+        if len(body) >= MIN_BYTES and response.status_code not in {204, 206, 304}:
             response.set_data(coders[coding](body))
             _mark(response, coding)
         return response
+
+
+def add_vary(response: Response, *names: str) -> None:
+    """Say which request headers an answer depends on, beside those named already."""
+    said = response.headers.get("Vary", "")
+    known = said.split(", ") if said else []
+    response.headers["Vary"] = ", ".join([*known, *(name for name in names if name not in known)])
 
 
 def _is_compressible(response: Response) -> bool:
@@ -62,7 +72,7 @@ def _mark(response: Response, coding: str) -> None:
 
 def _stream(response: Response) -> Response:
     """Compress an export as it is written, with gzip, the one coding every client reads."""
-    if request.accept_encodings["gzip"] <= 0:
+    if not reads_gzip(request.headers.get("Accept-Encoding", "")):
         return response
     response.response = _gzip_chunks(response.response)
     _mark(response, "gzip")
@@ -70,7 +80,7 @@ def _stream(response: Response) -> Response:
 
 
 def _gzip_chunks(chunks: Iterable[Any]) -> Iterator[bytes]:
-    packer = zlib.compressobj(_GZIP_LEVEL, wbits=31)
+    packer = zlib.compressobj(GZIP_LEVEL, wbits=31)
     try:
         for chunk in chunks:
             if packed := packer.compress(chunk):
@@ -79,6 +89,19 @@ def _gzip_chunks(chunks: Iterable[Any]) -> Iterator[bytes]:
     finally:
         if close := getattr(chunks, "close", None):
             close()
+
+
+@lru_cache(maxsize=256)
+def _chosen(accepted: str, codings: tuple[str, ...]) -> str:
+    """Return the best of these codings that ``Accept-Encoding`` allows, else ``identity``."""
+    allowed = parse_accept_header(accepted, Accept)
+    coding = allowed.best_match([*codings, "identity"], default="identity")
+    return coding if allowed[coding] > 0 else "identity"
+
+
+def reads_gzip(accepted: str) -> bool:
+    """Tell whether ``Accept-Encoding`` allows gzip and says so."""
+    return _chosen(accepted, ("gzip",)) == "gzip"
 
 
 def _available() -> dict[str, Callable[[bytes], bytes]]:
@@ -92,5 +115,5 @@ def _available() -> dict[str, Callable[[bytes], bytes]]:
             coders[coding] = partial(import_module(module).compress, **arguments)
         except ImportError:
             continue
-    coders["gzip"] = partial(gzip.compress, compresslevel=_GZIP_LEVEL, mtime=0)
+    coders["gzip"] = partial(gzip.compress, compresslevel=GZIP_LEVEL, mtime=0)
     return coders

@@ -21,7 +21,7 @@ MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
 }
-_CHUNK_ROWS = 1000
+CHUNK_ROWS = 1000
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 _EXACT = Context(prec=76)  # what decimal256 holds
 Row = Sequence[Any]
@@ -44,6 +44,11 @@ def wanted(request: Request) -> str:
     if best is None:
         raise NotAcceptable(f"This can be had as {', '.join(MEDIA_TYPES.values())}.")
     return next((name for name, media in MEDIA_TYPES.items() if media == best), "json")
+
+
+def content_type(name: str) -> str:
+    """Return the ``Content-Type`` of a format."""
+    return MEDIA_TYPES[name] + ("; charset=utf-8" if name == "csv" else "")
 
 
 def write(name: str, columns: Mapping[str, str], rows: Iterable[Row]) -> Iterator[bytes]:
@@ -69,7 +74,7 @@ def write(name: str, columns: Mapping[str, str], rows: Iterable[Row]) -> Iterato
 def join_lines(lines: Iterable[str]) -> Iterator[bytes]:
     """Return lines as bytes, many at a time."""
     iterator = iter(lines)
-    while chunk := list(islice(iterator, _CHUNK_ROWS)):
+    while chunk := list(islice(iterator, CHUNK_ROWS)):
         yield ("\n".join(chunk) + "\n").encode()
 
 
@@ -118,7 +123,7 @@ def _parquet(columns: Mapping[str, str], rows: Iterable[Row], arrow: Any) -> Ite
     schema = arrow.schema([(name, _arrow_type(arrow, kind)) for name, kind in columns.items()])
     with tempfile.TemporaryFile() as file:
         with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-            for chunk in _chunks(rows, 5 * _CHUNK_ROWS):
+            for chunk in _chunks(rows, 5 * CHUNK_ROWS):
                 values = zip(*chunk, strict=True)
                 arrays = [
                     _arrow_array(arrow, column, kind)
@@ -174,7 +179,7 @@ def require_parquet() -> Any:
         ) from error
 
 
-def _chunks(rows: Iterable[Row], size: int = _CHUNK_ROWS) -> Iterator[list[Row]]:
+def _chunks(rows: Iterable[Row], size: int = CHUNK_ROWS) -> Iterator[list[Row]]:
     iterator = iter(rows)
     while chunk := list(islice(iterator, size)):
         yield chunk

@@ -6,25 +6,50 @@ down which rows there are, in their order, and the cursor names that list and ho
 given. Later pages show the rows as they are by then, each exactly once.
 
 The lists live in Redis, in a fixed number of places that newer ones take over: callers cannot fill
-it up. Without the list (Redis away, place taken over, more rows than fit) the cursor still has the
-last row's key, and the walk goes on by that.
+it up. A list's name is made of what is in it, so that one name is one order in every process.
+Without the list (Redis away, place taken over, more rows than fit) the cursor still has the last
+row's key, and the walk goes on by that.
+
+A process remembers the orders it has pinned last: while the data is the same, a first page asks
+neither PostgreSQL for the order nor, for a few seconds, Redis whether it is still kept.
 """
 
 from array import array
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
+from threading import Lock
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from tasks.core.clock import Clock
 from tasks.core.logging import get_logger
 
 MAX_ROWS = 50_000
 _PLACES = 64
 _KEPT_S = 1800
+_LOOK_EVERY_S = 5.0
+_MAX_REMEMBERED = 16
 _NAME_BYTES = 16
 _ID_BYTES = 8
 _log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """A pinned order.
+
+    Attributes:
+        name: What a cursor calls it.
+        ids: Of the rows, in their order.
+        seen_s: When it was last seen to be kept.
+    """
+
+    name: str
+    ids: Sequence[int]
+    seen_s: float
 
 
 class Walks:
@@ -32,38 +57,57 @@ class Walks:
 
     Args:
         client: Gives bytes, not text.
+        clock: The process's.
     """
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, clock: Clock) -> None:
         self._client = client
+        self._clock = clock
+        self._lock = Lock()
+        self._remembered: OrderedDict[str, Walk] = OrderedDict()
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def pin(self, seed: str, ids: Callable[[], Sequence[int]]) -> str:
-        """Keep an order and return its name; the same seed is the same order.
+    def pin(self, seed: str, ids: Callable[[], Sequence[int]]) -> Walk | None:
+        """Keep an order and return it; None if it cannot be kept.
 
         Args:
             seed: What the order follows from: the list and the version of the data.
-            ids: Reads the order; only called if it is not kept already.
-
-        Returns:
-            The name; empty if the list cannot be kept.
+            ids: Reads the order; only called if this process does not know it.
         """
-        name = sha256(seed.encode()).hexdigest()[:_NAME_BYTES]
+        now_s = self._clock.monotonic()
+        with self._lock:
+            known = self._remembered.get(seed)
+        if known is not None and now_s - known.seen_s < _LOOK_EVERY_S:
+            return known
+        order = array("q", ids()) if known is None else known.ids
+        packed = bytes(order)
+        walk = Walk(name=sha256(packed).hexdigest()[:_NAME_BYTES], ids=order, seen_s=now_s)
+        if len(order) > MAX_ROWS or not self._keep(walk.name, packed):
+            return None
+        self._remember(seed, walk)
+        return walk
+
+    def _keep(self, name: str, packed: bytes) -> bool:
         try:
             kept = self._client.getrange(_place(name), 0, _NAME_BYTES - 1)
             if kept == name.encode():
-                return name
-            order = ids()
-            if len(order) > MAX_ROWS:
-                return ""
-            self._client.set(_place(name), name.encode() + array("q", order).tobytes(), ex=_KEPT_S)
+                self._client.expire(_place(name), _KEPT_S)
+            else:
+                self._client.set(_place(name), name.encode() + packed, ex=_KEPT_S)
         except RedisError as error:
             _log.warning("walk_not_pinned", reason=type(error).__name__)
-            return ""
-        return name
+            return False
+        return True
+
+    def _remember(self, seed: str, walk: Walk) -> None:
+        with self._lock:
+            self._remembered[seed] = walk
+            self._remembered.move_to_end(seed)
+            if len(self._remembered) > _MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
 
     def read(self, name: str, offset: int, count: int) -> list[int] | None:
         """Return ``count`` row ids of a kept order from ``offset`` on; None if it is not kept."""

@@ -39,6 +39,7 @@ COMMANDS = {
     "backfill": Lazy("service.cli.backfill:backfill", "Fetch a source's past into the history."),
     "runs": Lazy("service.cli.runs:runs", "List the newest runs."),
     "sources": Lazy("service.cli.sources:sources", "List the sources, or try one on a file."),
+    "assets": Lazy("service.cli.assets:assets", "Say which asset an item of a source is."),
     "keys": Lazy("service.cli.keys:keys", "Create, list and revoke API keys."),
     "db": Lazy("service.cli.database:db", "Bring the database's schema up to date."),
     "doctor": Lazy("service.cli.doctor:doctor", "Check every dependency and say what to do."),

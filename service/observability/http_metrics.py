@@ -1,10 +1,11 @@
 """Requests as Prometheus metrics, correct over several processes, one series for each route.
 
 prometheus-flask-exporter brings the usual ``flask_http_*`` ones; its default would make a series
-of every path a scanner tries, so both group by the rule that matched.
+of every path a scanner tries, so both group by the rule that matched. Answers that the front door
+gives (see :mod:`service.rest.front`) never reach Flask: they are in the ``api_*`` metrics only.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from flask import Flask, Request, Response, g, request
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, values
@@ -18,6 +19,8 @@ from service.observability.requests import latency_ms
 from tasks.core.clock import Clock
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+Measure = Callable[[str, str, int, float | None], None]
+"""Takes the route, the method, the status, and the seconds if they are known."""
 
 
 def url_rule(asked: Request) -> str:
@@ -25,8 +28,12 @@ def url_rule(asked: Request) -> str:
     return asked.url_rule.rule if asked.url_rule else "unmatched"
 
 
-def init_app(app: Flask, clock: Clock) -> None:
-    """Count and time every request of this app."""
+def init_app(app: Flask, clock: Clock) -> Measure:
+    """Count and time every request that Flask answers.
+
+    Returns:
+        What does so for a request that is answered before Flask is asked.
+    """
     registry = CollectorRegistry()
     app.extensions["kasparro_registry"] = registry
     exporter = PrometheusMetrics(
@@ -47,13 +54,18 @@ def init_app(app: Flask, clock: Clock) -> None:
         registry=registry,
     )
 
+    def measure(endpoint: str, method: str, status: int, took_s: float | None) -> None:
+        requests.labels(endpoint, method, status).inc()
+        if took_s is not None:
+            durations.labels(endpoint).observe(took_s)
+
     @app.after_request
-    def measure(response: Response) -> Response:
-        endpoint = url_rule(request)
-        requests.labels(endpoint, _known(request.method), response.status_code).inc()
-        if "began_s" in g:
-            durations.labels(endpoint).observe(latency_ms(clock) / 1000)
+    def measure_response(response: Response) -> Response:
+        took_s = latency_ms(clock) / 1000 if "began_s" in g else None
+        measure(url_rule(request), _known(request.method), response.status_code, took_s)
         return response
+
+    return measure
 
 
 def expose(app: Flask, accept: str, *further: Collector) -> tuple[bytes, str]:

@@ -1,8 +1,10 @@
 """One request as the log and the client see it: its id, its time, its one line in the log."""
 
+import logging
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -15,7 +17,8 @@ from tasks.core.logging import get_logger
 # Nothing else may enter a log line or a header from outside.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _QUIET = {"/health", "/health/live", "/health/ready", "/metrics"}
-_log = get_logger("service.access")
+_LOGGER = "service.access"
+_log = get_logger(_LOGGER)
 
 
 def init_app(app: Flask, *, clock: Clock, engines: Iterable[Engine]) -> None:
@@ -58,25 +61,49 @@ def time_database(engine: Engine, clock: Clock) -> None:
     event.listen(engine, "after_cursor_execute", after)
 
 
-def _begin() -> None:
-    clock: Clock = _clock()
-    g.began_s = clock.monotonic()
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
+@contextmanager
+def timed_database(clock: Clock) -> Iterator[None]:
+    """Add the time of the block, which asks the driver itself, to the current request."""
+    began_s = clock.monotonic()
+    try:
+        yield
+    finally:
+        g.database_s = g.get("database_s", 0.0) + clock.monotonic() - began_s
+
+
+def begin(given: str) -> str:
+    """Bind the log to a request and return its id: the caller's if it is a sane one, else new."""
+    number = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    structlog.contextvars.bind_contextvars(request_id=number)
+    return number
+
+
+def timing(took_ms: float, database_ms: float) -> str:
+    """Return the value of ``Server-Timing``."""
+    return f"total;dur={took_ms}, db;dur={database_ms}"
+
+
+def log_answer(path: str, **facts: Any) -> None:
+    """Write the request's line, unless nobody wants it."""
+    level = logging.DEBUG if path in _QUIET else logging.INFO
+    if logging.getLogger(_LOGGER).isEnabledFor(level):  # asked first: to find out later is dear
+        _log.log(level, "request_answered", path=path, **facts)
+
+
+def _begin() -> None:
+    g.began_s = _clock().monotonic()
+    g.request_id = begin(request.headers.get("X-Request-ID", ""))
 
 
 def _finish(response: Response) -> Response:
     took_ms = latency_ms(_clock())
     database_ms = round(g.get("database_s", 0.0) * 1000, 3)
     response.headers["X-Request-ID"] = g.request_id
-    response.headers["Server-Timing"] = f"total;dur={took_ms}, db;dur={database_ms}"
-    level = _log.debug if request.path in _QUIET else _log.info
-    level(
-        "request_answered",
+    response.headers["Server-Timing"] = timing(took_ms, database_ms)
+    log_answer(
+        request.path,
         method=request.method,
-        path=request.path,
         status=response.status_code,
         duration_ms=took_ms,
         database_ms=database_ms,

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, case, func, literal, select
 
-from service.queries import market
+from service.queries import links, market
 from tasks.core.errors import NotFoundError
 from tasks.store.tables import Asset, AssetLink, QuoteRow
 
@@ -13,18 +13,24 @@ from tasks.store.tables import Asset, AssetLink, QuoteRow
 def one(connection: Connection, wire_id: str) -> dict[str, Any]:
     """Return an asset's row; its id on the wire, its lasting ``TICKER~slug`` and any case will do.
 
+    So will the ``TICKER~slug`` that it, or an asset that was joined to it, had at an earlier time.
+
     Raises:
         NotFoundError: If there is none.
     """
     columns = market.assets({}, None).columns
+    rows: Select[Any] = select(*(column.label(name) for name, column in columns.items()))
     best_first = case((Asset.wire_id == wire_id, 0), (Asset.slug_id == wire_id, 1), else_=2)
-    statement: Select[Any] = (
-        select(*(column.label(name) for name, column in columns.items()))
-        .where(Asset.wire_id.in_((wire_id, wire_id.upper())) | (Asset.slug_id == wire_id))
-        .order_by(best_first)
-        .limit(1)
+    goes_by = Asset.wire_id.in_((wire_id, wire_id.upper())) | (Asset.slug_id == wire_id)
+    # No two items make the same slug, so one that an item once gave still leads to its asset.
+    named = select(AssetLink.asset_id).where(AssetLink.slug_id == wire_id).scalar_subquery()
+    ways = (
+        rows.where(goes_by).order_by(best_first).limit(1),
+        rows.where(Asset.asset_id == named),
     )
-    row = None if "\x00" in wire_id else connection.execute(statement).one_or_none()
+    known = () if "\x00" in wire_id else ways
+    found = (connection.execute(way).one_or_none() for way in known)
+    row = next(filter(None, found), None)
     if row is None:
         raise NotFoundError(f"There is no asset {wire_id!r}.")
     return dict(row._mapping)  # noqa: SLF001 - the public name of a row's mapping
@@ -60,7 +66,7 @@ def observations(connection: Connection, asset_id: int) -> list[dict[str, Any]]:
             AssetLink.confidence.label("link_confidence"),
             AssetLink.evidence.label("link_evidence"),
             AssetLink.decided_by.label("link_decided_by"),
-            AssetLink.status.label("link_status"),
+            links.status().label("link_status"),
         )
         .outerjoin(
             AssetLink,

@@ -7,6 +7,7 @@ statement of their own, for the same reason.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -118,15 +119,11 @@ class Listing:
 
     def rows_as_json(self) -> Select[Any]:
         """Return the statement that gives each row as JSON, with its key and its id as text."""
-        row: Select[Any] = select(
-            *(_as_json(column).label(name) for name, column in self.columns.items())
-        )
-        lateral = row.correlate(*self.source._from_objects).lateral("r")  # noqa: SLF001
-        body = cast(func.row_to_json(lateral.table_valued()), Text).label("body")
+        body, joined = _json_of(tuple(self.columns.items()), self.source)
         key, row_id = cast(self.order.key, Text), cast(self.order.row_id, Text)
         chosen: list[Any] = [body, key.label("key"), row_id.label("row_id")]
         base: Select[Any] = select(*chosen)
-        return base.select_from(self.source.join(lateral, true())).where(*self.scope, *self.where)
+        return base.select_from(joined).where(*self.scope, *self.where)
 
     def page(
         self, connection: Connection, *, limit: int, offset: int = 0, after: Position | None = None
@@ -215,6 +212,10 @@ class Listing:
         ).scalar_one()
         return int(plan[0]["Plan"]["Plan Rows"])
 
+    def texts(self, connection: Connection, *, limit: int, offset: int = 0) -> list[str]:
+        """Return a few rows as JSON texts."""
+        return self.page(connection, limit=limit, offset=offset).bodies
+
     def stream_json(
         self, connection: Connection, *, limit: int | None, offset: int = 0
     ) -> Iterator[str]:
@@ -253,6 +254,20 @@ def _streamed(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
     )
     streaming = connection.execution_options(stream_results=True, yield_per=1000)
     yield from streaming.execute(statement)
+
+
+@lru_cache(maxsize=128)
+def _json_of(
+    columns: tuple[tuple[str, Column], ...], source: FromClause
+) -> tuple[ColumnElement[str], FromClause]:
+    """Return a row as one JSON text, and what it is selected from.
+
+    To put two dozen columns together anew took a fifth of the time of an uncached page.
+    """
+    row: Select[Any] = select(*(_as_json(column).label(name) for name, column in columns))
+    lateral = row.correlate(*source._from_objects).lateral("r")  # noqa: SLF001
+    body = cast(func.row_to_json(lateral.table_valued()), Text).label("body")
+    return body, source.join(lateral, true())
 
 
 def _as_json(column: Column) -> Column:

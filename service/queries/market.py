@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from operator import ge, le
 from typing import Any
 
@@ -23,6 +24,7 @@ from sqlalchemy import (
     select,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import aliased
 
 from service.queries.listing import Columns, Listing, Order
@@ -86,7 +88,6 @@ def _published(of: Any, source: FromClause, filters: dict[str, Any], sort: str |
 
 def observations(source: str, filters: dict[str, Any], sort: str | None) -> Listing:
     """Return one source's latest observation of each asset, in the shape of :func:`assets`."""
-    columns = {name: getattr(QuoteRow, name) for name in _VALUES}
     newer = aliased(QuoteRow)
     is_latest = ~exists().where(
         newer.asset_id == QuoteRow.asset_id,
@@ -94,18 +95,19 @@ def observations(source: str, filters: dict[str, Any], sort: str | None) -> List
         tuple_(newer.observed_at, newer.external_id)
         > tuple_(QuoteRow.observed_at, QuoteRow.external_id),
     )
-    joined = QuoteRow.__table__.join(Asset.__table__, Asset.asset_id == QuoteRow.asset_id)
-    where = _identity(Asset, filters) + _ranges(filters, columns["price_usd"], QuoteRow.updated_at)
+    keys = {name: getattr(QuoteRow, name) for name in (*_VALUES, "updated_at")}
+    where = _identity(Asset, filters) + _ranges(filters, QuoteRow.price_usd, QuoteRow.updated_at)
+    columns, joined = _observed()
     return Listing(
-        columns=_row(Asset, columns, QuoteRow.external_id, QuoteRow.symbol, QuoteRow.name)
-        | _observed(),
+        columns=columns,
         source=joined,
-        order=_order(Asset, columns | {"updated_at": QuoteRow.updated_at}, sort, filters),
+        order=_order(Asset, keys, sort, filters),
         scope=[QuoteRow.source == source, is_latest],
         where=where,
     )
 
 
+_NO_TEXTS = cast(array([]), ARRAY(Text))
 _VALUES = ("rank", "price_usd", "market_cap_usd", "volume_24h_usd", "percent_change_24h")
 _PROVENANCE = (
     "source",
@@ -133,12 +135,15 @@ def _row(of: Any, values: dict[str, Any], coin_id: Any, symbol: Any, name: Any) 
     }
 
 
-def _observed() -> Columns:
-    own = func.array_fill(QuoteRow.source, [1], type_=ARRAY(Text))
-    return {
+@cache
+def _observed() -> tuple[Columns, FromClause]:
+    """Return what is shown of an observation, and of which tables; the same for all requests."""
+    own = array([QuoteRow.source])
+    values = {name: getattr(QuoteRow, name) for name in _VALUES}
+    columns = _row(Asset, values, QuoteRow.external_id, QuoteRow.symbol, QuoteRow.name) | {
         "source": QuoteRow.source,
         "sources": own,
-        "sources_used": case((QuoteRow.use == "used", own), else_=cast([], ARRAY(Text))),
+        "sources_used": case((QuoteRow.use == "used", own), else_=_NO_TEXTS),
         "price_spread_pct": cast(null(), Numeric),
         "confidence": cast(null(), Numeric),
         "observed_at": QuoteRow.observed_at,
@@ -146,6 +151,7 @@ def _observed() -> Columns:
         "ingested_at": QuoteRow.ingested_at,
         "updated_at": QuoteRow.updated_at,
     }
+    return columns, QuoteRow.__table__.join(Asset.__table__, Asset.asset_id == QuoteRow.asset_id)
 
 
 def _identity(of: Any, filters: dict[str, Any]) -> list[ColumnElement[bool]]:
@@ -190,7 +196,6 @@ def news_as_rows(filters: dict[str, Any]) -> Listing:
         "rank": cast(null(), Integer),
         **{name: cast(null(), Numeric) for name in _VALUES[1:]},
     }
-    empty = cast([], ARRAY(Text))
     columns: Columns = {
         "id": func.concat("news~", News.news_id),
         "asset_id": cast(null(), BigInteger),
@@ -201,8 +206,8 @@ def news_as_rows(filters: dict[str, Any]) -> Listing:
         **nothing,
         "price_change_24h_percent": cast(null(), Numeric),
         "source": News.source,
-        "sources": func.array_fill(News.source, [1], type_=ARRAY(Text)),
-        "sources_used": empty,
+        "sources": array([News.source]),
+        "sources_used": _NO_TEXTS,
         "price_spread_pct": cast(null(), Numeric),
         "confidence": cast(null(), Numeric),
         "observed_at": News.published_at,

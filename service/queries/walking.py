@@ -60,14 +60,13 @@ def _pinned(
     page: ListingPage,
     seed: str,
 ) -> ListingPage:
-    name = walks.pin(seed, lambda: listing.ids(connection, limit=MAX_ROWS + 1))
-    if not name:
+    walk = walks.pin(seed, lambda: listing.ids(connection, limit=MAX_ROWS + 1))
+    if walk is None:
         return page
-    given = walks.read(name, paging.offset, paging.limit)
-    if given is None:
-        return page
+    end = paging.offset + paging.limit
+    given = list(walk.ids[paging.offset : end])
     if [str(row_id) for row_id in given] != page.ids:  # a load came between the two reads
         page = listing.page_of(connection, given, has_more=True)
     if page.last is None:
         return page
-    return replace(page, last=replace(page.last, walk=name, offset=paging.offset + paging.limit))
+    return replace(page, last=replace(page.last, walk=walk.name, offset=end))

@@ -41,10 +41,14 @@ class _Trigger(MethodView):
         broker and then start by themselves. A source that runs already is a conflict: the whole
         answer is 409 if nothing could be started, else it stands in that source's entry.
         """
+        new: list[Run] = []
         with rest.writing() as session:
-            answer = _once(session, body)
+            answer = _once(session, body, new)
         queued = [UUID(run["run_id"]) for run in answer["runs"] if run["status"] == "queued"]
-        is_sent = lifecycle.announce(rest.dependencies(), queued)
+        if new:
+            is_sent = lifecycle.announce_new(rest.dependencies(), new)
+        else:
+            is_sent = lifecycle.announce(rest.dependencies(), queued)
         answer |= {
             "broker": "connected" if is_sent else "unavailable",
             "request_id": request_id(),
@@ -63,11 +67,17 @@ class OlderTrigger(_Trigger):
     """The trigger under its older name."""
 
 
-def _once(session: Session, body: dict[str, Any]) -> dict[str, Any]:
-    """Start the runs, unless this key has started them already; all in one transaction."""
+def _once(session: Session, body: dict[str, Any], new: list[Run]) -> dict[str, Any]:
+    """Start the runs, unless this key has started them already; all in one transaction.
+
+    Args:
+        session: Of that transaction.
+        body: What is asked for.
+        new: Gets the runs that are started.
+    """
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return _start(session, body)
+        return _start(session, body, new)
     if not 0 < len(key) <= _MAX_KEY_LENGTH:
         raise InvalidInputError("Must have 1 to 255 characters.", field="Idempotency-Key")
     digest = hashlib.sha256(encoding.encode(sorted(body.items()))).digest()
@@ -77,7 +87,7 @@ def _once(session: Session, body: dict[str, Any]) -> dict[str, Any]:
     )
     known = session.get(IdempotencyKey, (g.actor, key))
     if known is None:
-        answer = _start(session, body)
+        answer = _start(session, body, new)
         row = {"actor": g.actor, "key": key, "body_sha256": digest, "response": answer}
         session.execute(insert(IdempotencyKey).values(row))
         return answer
@@ -86,7 +96,7 @@ def _once(session: Session, body: dict[str, Any]) -> dict[str, Any]:
     return dict(known.response)
 
 
-def _start(session: Session, body: dict[str, Any]) -> dict[str, Any]:
+def _start(session: Session, body: dict[str, Any], new: list[Run]) -> dict[str, Any]:
     sources = _sources(body)
     queued = lifecycle.queue_runs(
         rest.dependencies(),
@@ -96,7 +106,7 @@ def _start(session: Session, body: dict[str, Any]) -> dict[str, Any]:
         options=body,
         request_id=request_id(),
     )
-    outcomes = [_outcome(session, source, queued[source], body) for source in sources]
+    outcomes = [_outcome(session, source, queued[source], body, new) for source in sources]
     started = [run for run in outcomes if run["status"] == "queued"]
     if not started:
         conflict = outcomes[0]
@@ -117,11 +127,16 @@ def _start(session: Session, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _outcome(
-    session: Session, source: str, queued: Run | ConflictError, body: dict[str, Any]
+    session: Session,
+    source: str,
+    queued: Run | ConflictError,
+    body: dict[str, Any],
+    new: list[Run],
 ) -> dict[str, Any]:
     if isinstance(queued, ConflictError):
         return _entry(queued.context.get("active_run_id"), source, "conflict")
     rest.audit(session, "run.start", str(queued.run_id), {"source": source, **body})
+    new.append(queued)
     return _entry(str(queued.run_id), source, "queued")
 
 

@@ -15,12 +15,14 @@ from service.rest.answers import (
 )
 from service.rest.blueprints import Api, Blueprint, either, refuse_arguments
 from service.rest.document import complete
+from service.rest.front import FrontDoor
 from service.rest.shared import Delivery, delivery, dependencies, lasting, reading, writing
 
 __all__ = [
     "Api",
     "Blueprint",
     "Delivery",
+    "FrontDoor",
     "about_request",
     "actor",
     "add_rate_limit_headers",

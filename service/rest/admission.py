@@ -5,7 +5,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from service import auth
 from service.rate_limits import Verdict
-from service.rest.shared import delivery, dependencies, writing
+from service.rest.shared import delivery, dependencies, reading, writing
 
 TRIGGER_ENDPOINTS = {"etl.trigger", "etl.trigger_alias"}
 
@@ -24,11 +24,17 @@ def admit(scope: str) -> None:
     except auth.BadKeyError as error:
         _count(f"bad-key:{request.remote_addr}", settings.api_rate_per_minute)
         raise auth.unauthorized(str(error)) from error
-    g.actor, g.caller = caller.actor, caller
-    is_anonymous = caller.actor == "anonymous"
-    counted = f"address:{request.remote_addr}" if is_anonymous else caller.actor
-    _count(counted, caller.rate_per_minute or settings.api_rate_per_minute)
+    g.actor, g.caller, g.scope = caller.actor, caller, scope
+    _count(
+        counted_as(caller, request.remote_addr),
+        caller.rate_per_minute or settings.api_rate_per_minute,
+    )
     auth.authorise(caller, scope, api_auth=settings.api_auth)
+
+
+def counted_as(caller: auth.Caller, address: str | None) -> str:
+    """Return the name under which a call is counted: the key's, or the address's without one."""
+    return f"address:{address}" if caller.actor == "anonymous" else caller.actor
 
 
 def _caller() -> auth.Caller:
@@ -39,12 +45,13 @@ def _caller() -> auth.Caller:
     presented = auth.presented_key(request, trigger=is_trigger)
     if presented is None:
         return auth.anonymous(settings.api_auth)
-    with writing() as session:
-        caller = auth.verify(session, presented)
-        if caller is not None:
-            auth.note_use(session, caller.actor)
+    with reading() as connection:
+        caller = auth.verify(connection, presented)
     if caller is None:
         raise auth.BadKeyError
+    if not caller.is_noted:
+        with writing() as session:
+            auth.note_use(session, caller.actor)
     return caller
 
 

@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from service import encoding, formats, pagination
-from service.conditional import CachedBody
+from service.compression import add_vary
+from service.conditional import KEPT, Body, Kept
+from service.observability.http_metrics import url_rule
 from service.observability.requests import latency_ms, request_id
 from service.pagination import PageRequest
 from service.queries import walking
@@ -102,10 +104,13 @@ def read_page(
         InvalidInputError: If the cursor is not of this list.
     """
     after = pagination.decode_cursor(paging.cursor, bound_to) if paging.cursor else None
+    seed = f"{g.version} {bound_to}"  # not the tag: pages of one list share its order and total
+    shared = delivery()
     with reading() as connection:
-        total = listing.total(connection, paging.count)
-        walks = delivery().walks if total is None or total <= MAX_ROWS else None
-        seed = f"{g.version} {bound_to}"  # not the tag: pages of one list share its order
+        total = shared.totals.of(
+            f"{paging.count} {seed}", lambda: listing.total(connection, paging.count)
+        )
+        walks = shared.walks if total is None or total <= MAX_ROWS else None
         page = walking.read(connection, walks, listing, paging, after, seed=seed)
     cursor = pagination.encode_cursor(page.last, bound_to) if page.last else None
     return page, pagination.facts(
@@ -120,44 +125,57 @@ def send_list(head: bytes, facts: Mapping[str, Any]) -> Response:
         head: The body's bytes up to, not including, ``request_id``; ends with a comma.
         facts: The ``pagination`` member.
     """
-    cursor = facts["next_cursor"]
-    body = CachedBody(head, encoding.encode(facts), _next_query(cursor) if cursor else "")
-    delivery().cache.put(g.etag, body)
-    return finished(body)
-
-
-def finished(body: CachedBody) -> Response:
-    """Return a list's answer: what is kept, and what is about this request."""
-    about = encoding.encode(about_request())
-    whole = b"".join(
-        (body.head, about[1:-1], b',"pagination":', body.tail, b',"meta":', about, b"}")
+    following = facts["next_cursor"]
+    g.body = Body(
+        content_type="application/json",
+        head=head,
+        pagination=encoding.encode(facts),
+        headers=(_link(following),) if following else (),
     )
-    response = Response(whole, mimetype="application/json")
-    if body.next_link:
-        response.headers["Link"] = f'<{request.path}?{body.next_link}>; rel="next"'
+    return finished(g.body)
+
+
+def finished(body: Body) -> Response:
+    """Return an answer: what is kept, and what is about this request."""
+    whole = body.head + body.rest(encoding.encode(about_request()))
+    response = Response(whole, content_type=body.content_type)
+    response.headers.extend(body.headers)
     return marked(response)
+
+
+def keep(topics: tuple[str, ...]) -> None:
+    """Let the front door keep this good answer; of one that is no list or small file, its tag."""
+    request.environ[KEPT] = Kept(
+        version=g.version,
+        topics=topics,
+        scope=g.scope,
+        rule=url_rule(request),
+        etag=g.etag,
+        body=g.get("body"),
+    )
 
 
 def marked(response: Response) -> Response:
     """Give a good answer its tag, and say that it must be asked for again."""
     if response.status_code in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED}:
-        response.set_etag(g.etag)
+        response.headers["ETag"] = f'"{g.etag}"'
         response.headers["Cache-Control"] = _REVALIDATE
-        response.vary.update(("Accept", "Authorization", "X-API-Key"))
+        add_vary(response, "Accept", "Authorization", "X-API-Key")
     return response
 
 
 def link_next(response: Response, cursor: str | None) -> None:
     """Add the ``Link`` to the next page, if there is one."""
     if cursor:
-        response.headers["Link"] = f'<{request.path}?{_next_query(cursor)}>; rel="next"'
+        response.headers.extend((_link(cursor),))
 
 
-def _next_query(cursor: str) -> str:
+def _link(cursor: str) -> tuple[str, str]:
     kept = [
         (k, v) for k, v in request.args.items(multi=True) if k not in {"cursor", "page", "offset"}
     ]
-    return urlencode([*kept, ("cursor", cursor)])
+    query = urlencode([*kept, ("cursor", cursor)])
+    return "Link", f'<{request.path}?{query}>; rel="next"'
 
 
 def export_list(name: str, listing: Listing, query: Mapping[str, Any], stem: str) -> Response:
@@ -171,9 +189,23 @@ def export_list(name: str, listing: Listing, query: Mapping[str, Any], stem: str
         raise InvalidInputError("An export is not walked by cursor.", field="cursor")
     limit = paging.limit if query["has_limit"] else None
     part: dict[str, Any] = {"limit": limit, "offset": paging.offset}
+    if name == "ndjson" and limit is not None and limit <= formats.CHUNK_ROWS:
+        with reading() as connection:
+            lines = listing.texts(connection, limit=limit, offset=paging.offset)
+        return _send_file(name, b"".join(formats.join_lines(lines)), stem)
     if name == "ndjson":  # PostgreSQL writes these lines as it writes the rows of a page
         return _download(name, lambda c: formats.join_lines(listing.stream_json(c, **part)), stem)
     return send_export(name, listing.kinds(), partial(listing.stream, **part), stem)
+
+
+def _send_file(name: str, content: bytes, stem: str) -> Response:
+    """Return a file that is small enough to be kept."""
+    g.body = Body(
+        content_type=formats.content_type(name),
+        head=content,
+        headers=(_disposition(name, stem),),
+    )
+    return finished(g.body)
 
 
 def send_export(
@@ -199,7 +231,10 @@ def _download(name: str, chunks: Callable[[Connection], Iterator[bytes]], stem: 
         with engine.connect() as connection, connection.begin():
             yield from chunks(connection)
 
-    media_type = formats.MEDIA_TYPES[name] + ("; charset=utf-8" if name == "csv" else "")
-    response = lasting(produce(), media_type)
-    response.headers["Content-Disposition"] = f'attachment; filename="{stem}.{name}"'
+    response = lasting(produce(), formats.content_type(name))
+    response.headers.extend((_disposition(name, stem),))
     return response
+
+
+def _disposition(name: str, stem: str) -> tuple[str, str]:
+    return "Content-Disposition", f'attachment; filename="{stem}.{name}"'

@@ -22,11 +22,10 @@ from werkzeug.exceptions import (
 )
 
 from service import errors, formats
-from service.conditional import etag_of, is_current
-from service.queries import versions
+from service.conditional import address_of, etag_of, is_current
 from service.rest.admission import admit
-from service.rest.answers import finished, marked
-from service.rest.shared import delivery, reading
+from service.rest.answers import finished, keep, marked
+from service.rest.shared import delivery, version_of
 from service.schemas.base import Exact, Moment, Problem, Word
 
 _KEY_SCHEMES = {
@@ -111,8 +110,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     ARGUMENTS_PARSER = Parser()
 
     def arguments(self, schema: Any, *, location: str = "json", **kwargs: Any) -> Any:
-        """Read arguments from a place of the request; without this a query must be empty."""
-        read = super().arguments(schema, location=location, **kwargs)
+        """Read arguments from a place of the request; without this a query must be empty.
+
+        One schema serves all requests: to make it takes longer than to use it.
+        """
+        made = schema() if isinstance(schema, type) else schema
+        read = super().arguments(made, location=location, **kwargs)
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             reading_view: Callable[..., Any] = read(view)
@@ -147,16 +150,18 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with reading() as connection:
-                    g.version = versions.current(connection, topics)
-                g.etag = etag_of(request, g.version)
-                if is_current(request, g.etag):
+                address = address_of(request.environ)
+                g.version = version_of(topics)
+                g.etag = etag_of(address, g.version)
+                if is_current(request.headers.get("If-None-Match", ""), g.etag):
                     return marked(Response(status=HTTPStatus.NOT_MODIFIED))
-                cached = delivery().cache.get(g.etag)
-                if cached is not None:
-                    return _unless_any_will_do(finished(cached))
-                answer = current_app.make_response(view(*args, **kwargs))
-                return _unless_any_will_do(marked(answer))
+                kept = delivery().cache.get(address)
+                if kept is not None and kept.body is not None and kept.version == g.version:
+                    return _unless_any_will_do(finished(kept.body))
+                response = marked(current_app.make_response(view(*args, **kwargs)))
+                if response.status_code == HTTPStatus.OK:
+                    keep(topics)
+                return _unless_any_will_do(response)
 
             _document(wrapper, responses={"304": {"description": "You have this version already."}})
             return wrapper

@@ -5,11 +5,15 @@ from contextlib import contextmanager, suppress
 from threading import BoundedSemaphore
 
 from flask import Response, current_app, stream_with_context
-from sqlalchemy import Connection
+from psycopg2 import Error
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session
 
 from service.conditional import ResponseCache
 from service.observability import broker
+from service.observability.requests import timed_database
+from service.queries.totals import Totals
+from service.queries.versions import Topics, Versions
 from service.rate_limits import RedisRateLimiter
 from service.walks import Walks
 from tasks.core.errors import UnavailableError
@@ -28,9 +32,11 @@ class Delivery:
         limiter: Counts calls.
         cache: The newest bodies.
         reader: Connections for SELECTs: one for each thread, and short time-outs.
+        versions: Which version of the data this is.
         redis: For a look at the broker, with short time-outs.
         walks: The pinned orders of lists.
         places: For answers that last: half of the threads, so that the rest stay free.
+        totals: How many rows lists have.
     """
 
     def __init__(self, dependencies: Dependencies, front_page: Callable[[], Response]) -> None:
@@ -44,10 +50,17 @@ class Delivery:
             statement_timeout_s=READ_TIMEOUT_S,
             pool_size=dependencies.settings.api_threads,
             isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,  # each statement is its own transaction
+            pool_pre_ping=False,  # the version of the data is read first, and notices
         )
+        event.listen(self.reader, "engine_connect", _replace_lost)
+        self.versions = Versions(self.reader)
         self.redis = broker.connect(dependencies.settings.redis_url)
+        self.walks = Walks(
+            broker.connect(dependencies.settings.redis_url, is_text=False), dependencies.clock
+        )
+        self.totals = Totals()
         self.places = BoundedSemaphore(max(1, dependencies.settings.api_threads // 2))
-        self.walks = Walks(broker.connect(dependencies.settings.redis_url, is_text=False))
 
     def close(self) -> None:
         """Give the connections back; for tests and a process that ends."""
@@ -57,6 +70,19 @@ class Delivery:
         self.limiter.close()
         self.redis.close()
         self.walks.close()
+
+
+def _replace_lost(connection: Connection) -> None:
+    """Try a connection before it is used, and replace it, and those that lie idle, if it is lost.
+
+    What asks the driver itself (:func:`service.queries.versions.current`) comes here only after
+    that has failed.
+    """
+    try:
+        connection.dialect.do_ping(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+    except Error:
+        connection.invalidate()
+        connection.engine.dispose()
 
 
 def delivery() -> Delivery:
@@ -98,6 +124,12 @@ def lasting(chunks: Iterator[bytes], content_type: str) -> Response:
     response = Response(stream_with_context(produce()), content_type=content_type)
     response.call_on_close(leave)
     return response
+
+
+def version_of(topics: Topics) -> str:
+    """Return a text that changes whenever one of these topics of the data does."""
+    with timed_database(dependencies().clock):
+        return delivery().versions.current(topics)
 
 
 @contextmanager

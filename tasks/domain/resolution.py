@@ -76,6 +76,10 @@ class _Cluster:
     def asset(self) -> int | None:
         return next((item.asset for item in self.items if item.asset is not None), None)
 
+    @property
+    def known(self) -> set[str]:
+        return {item.known for item in self.items if item.known}
+
 
 def resolve(items: Iterable[ItemFacts], *, precedence: Mapping[str, int]) -> list[Group]:
     """Say which items are one asset.
@@ -138,6 +142,8 @@ class _Joining:
     def _may_join(self, one: _Cluster, other: _Cluster) -> bool:
         if one.sources & other.sources or (one.asset is not None and other.asset is not None):
             return False
+        if one.known and other.known and one.known != other.known:
+            return False
         return not any(
             pair.evidence.contradicts and self.of[_far(pair, item).key] is other
             for item in one.items
@@ -172,13 +178,15 @@ class _Joining:
 
     def group(self, cluster: _Cluster) -> Group:
         ordered = sorted(cluster.items, key=lambda item: self.places[item.key])
-        return Group(tuple(self._member(item, ordered[0]) for item in ordered), cluster.asset)
+        # Who joins an asset that is settled founds nothing, whatever the order of their sources.
+        founder = ordered[0] if cluster.asset is None else None
+        return Group(tuple(self._member(item, founder) for item in ordered), cluster.asset)
 
-    def _member(self, item: ItemFacts, first: ItemFacts) -> Member:
+    def _member(self, item: ItemFacts, founder: ItemFacts | None) -> Member:
         candidates = tuple(self._candidates(item))[:MAX_CANDIDATES]
         if item.asset is not None:
             return Member(item, "settled", _CERTAIN, candidates=candidates)
-        if item is first or not self.accepted[item.key]:
+        if item is founder or not self.accepted[item.key]:
             return Member(item, "founded", _CERTAIN, candidates=candidates)
         pair = min(self.accepted[item.key], key=_strongest_first)
         return Member(
@@ -214,6 +222,8 @@ def _pairs(items: Sequence[ItemFacts]) -> Iterator[_Pair]:
         if (one.key, other.key) in done:
             continue
         done.add((one.key, other.key))
+        if one.known and other.known and one.known != other.known:
+            continue  # the id map calls them two
         evidence = weigh(one, other)
         if evidence.likeness >= CONSIDER_FROM:
             yield _Pair(one, other, evidence)

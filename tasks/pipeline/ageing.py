@@ -2,7 +2,7 @@
 
 from tasks.pipeline import trust
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import ageing, consensus, publication, versions
+from tasks.store import ageing, consensus, links, publication, versions
 
 _AT_ONCE = 2_000
 
@@ -15,6 +15,7 @@ def age(dependencies: Dependencies) -> int:
     """
     trusted = trust.policies(dependencies)
     with dependencies.transaction() as session:
+        links.lock_shared(session)  # whoever moves items locks assets in no order
         aged = ageing.take_expired(
             session, {source: policy.fresh_for_s for source, policy in trusted.items()}
         )

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tasks.core import failpoints
 from tasks.core.errors import ConflictError, InvalidInputError, KasparroError, UnavailableError
 from tasks.core.logging import get_logger
-from tasks.domain.runs import ASIDE, BACKFILL, RunStatus
+from tasks.domain.runs import ASIDE, BACKFILL, RunStatus, Stage
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import (
     checkpoints,
@@ -173,13 +173,35 @@ def announce(dependencies: Dependencies, run_ids: Iterable[UUID]) -> bool:
     for run_id in run_ids:
         with dependencies.transaction() as session:
             due = pages.due(session, run_id)
+        if not _send(dependencies, due):
+            return False
+    return True
+
+
+def announce_new(dependencies: Dependencies, runs: Iterable[Run]) -> bool:
+    """Announce runs that :func:`queue_run` has just made, as :func:`announce` does.
+
+    What a run that begins at its source's beginning has to do first is known without a look.
+    """
+    for run in runs:
+        if run.resumed_run_id is not None:
+            is_sent = announce(dependencies, [run.run_id])
+        else:
+            first = pages.Due(run.run_id, run.source, Stage.FETCH, page=1, attempts=0)
+            is_sent = _send(dependencies, [first])
+        if not is_sent:
+            return False
+    return True
+
+
+def _send(dependencies: Dependencies, due: Iterable[pages.Due]) -> bool:
+    for item in due:
         try:
-            for item in due:
-                dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)
+            dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)
         except UnavailableError as error:
             _log.warning(
                 "run_not_announced",
-                run_id=str(run_id),
+                run_id=str(item.run_id),
                 reason=str(error),
                 cause=repr(error.__cause__),
             )
@@ -195,12 +217,12 @@ def start_due_run(dependencies: Dependencies, source: str) -> UUID | None:
         if checkpoints.is_paused(session, source):
             return None
         try:
-            run_id = queue_run(dependencies, session, source, trigger="schedule", slot=slot).run_id
+            run = queue_run(dependencies, session, source, trigger="schedule", slot=slot)
         except ConflictError as conflict:
             _log.info("slot_passed_over", source=source, slot=str(slot), reason=str(conflict))
             return None
-    announce(dependencies, [run_id])
-    return run_id
+    announce_new(dependencies, [run])
+    return run.run_id
 
 
 def end(

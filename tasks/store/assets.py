@@ -38,12 +38,26 @@ _FOUND = text(
 )
 
 # The id that was shown goes along: whoever owns the bare ticker keeps it until owners are decided.
+# One that an asset keeps whose item has left it is given to no other: the item's next is numbered.
 _RENAME = text(
     """
+    with asked as (
+      select a.asset_id, a.slug_id former, n.slug_id, exists (select from assets o
+          where o.slug_id = n.slug_id and o.asset_id <> n.asset_id
+          and o.asset_id <> all(cast(:ids as bigint[]))
+          and o.asset_id <> all(cast(:empty as bigint[]))) taken
+      from unnest(cast(:ids as bigint[]), cast(:slug_ids as text[])) as n (asset_id, slug_id)
+      join assets a on a.asset_id = n.asset_id
+    ), named as (
+      select asset_id, case when not taken then slug_id
+        when starts_with(former, slug_id || '.')
+          and substr(former, length(slug_id) + 2) ~ '^[0-9]+$' then former
+        else slug_id || '.' || nextval(pg_get_serial_sequence('assets', 'asset_id')) end slug_id
+      from asked where former <> slug_id
+    )
     update assets a set slug_id = n.slug_id,
       wire_id = case when a.wire_id = a.slug_id then n.slug_id else a.wire_id end
-    from unnest(cast(:ids as bigint[]), cast(:slug_ids as text[])) as n (asset_id, slug_id)
-    where a.asset_id = n.asset_id and a.slug_id <> n.slug_id
+    from named n where a.asset_id = n.asset_id and a.slug_id <> n.slug_id
     """
 )
 
@@ -97,6 +111,13 @@ _CLOSE = text(
     """
 )
 
+_GONE = text(
+    """
+    select gone_id from unnest(cast(:ids as bigint[])) i (gone_id)
+    where not exists (select from assets a where a.asset_id = gone_id)
+    """
+)
+
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
     """An item that leaves an asset for another."""
@@ -134,12 +155,17 @@ def found(session: Session, founders: Sequence[ItemFacts]) -> dict[ItemKey, int]
     return {slug_ids[slug_id]: asset_id for slug_id, asset_id in rows}
 
 
-def rename(session: Session, naming: Iterable[tuple[int, ItemFacts]]) -> None:
-    """Give assets the slugs of the items that now name them."""
+def rename(session: Session, naming: Iterable[tuple[int, ItemFacts]], empty: Sequence[int]) -> None:
+    """Give assets the slugs of the items that now name them.
+
+    Args:
+        session: Of the caller's transaction.
+        naming: Each asset with its item.
+        empty: Assets that will be removed, and free theirs.
+    """
     pairs = [(asset_id, links.item_slug_id(item)) for asset_id, item in naming]
-    session.execute(
-        _RENAME, {"ids": [pair[0] for pair in pairs], "slug_ids": [pair[1] for pair in pairs]}
-    )
+    ids, slug_ids = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    session.execute(_RENAME, {"ids": ids, "slug_ids": slug_ids, "empty": list(empty)})
 
 
 def move(
@@ -165,6 +191,11 @@ def close(session: Session, empty: Sequence[int], moves: Sequence[Move]) -> list
     session.execute(_FOLLOW, _parameters(moves) | {"empty": list(empty)})
     orphaned = set(session.scalars(_CLOSE, {"empty": list(empty)}))
     return tickers.decide_owners(session, orphaned)
+
+
+def gone(session: Session, asset_ids: Iterable[int]) -> frozenset[int]:
+    """Return those of these assets that are no more."""
+    return frozenset(session.scalars(_GONE, {"ids": list(asset_ids)}))
 
 
 def _parameters(moves: Sequence[Move]) -> dict[str, Any]:

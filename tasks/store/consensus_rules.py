@@ -5,73 +5,14 @@ no time to plan these. So each rule is written over a notion of *all observation
 once for several of them and once for a single one; a test holds the two against each other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from sqlalchemy import TextClause, text
 
+from tasks.store.consensus_scopes import Alone, Several, median
+
 _FIGURES = ("rank", "market_cap_usd", "volume_24h_usd", "percent_change_24h")
 _TIMES = ("observed_at", "ingested_at")
-
-
-# A median without floating point: the mean of the lower and the upper middle value.
-def _median(value: str, where: str = "true") -> str:
-    return (
-        f"(percentile_disc(0.5) within group (order by {value}) filter (where {where})"
-        f" + percentile_disc(0.5) within group (order by {value} desc) filter (where {where}))"
-        " * 0.5"
-    )
-
-
-class _Several:
-    """How a rule looks over the observations of an asset, in a window or in a group."""
-
-    def __init__(self, over: str = "") -> None:
-        self.over = over
-
-    def any(self, condition: str) -> str:
-        return f"coalesce(bool_or({condition}){self.over}, false)"
-
-    def count(self, condition: str) -> str:
-        return f"count(*) filter (where {condition}){self.over}"
-
-    def highest(self, value: str, condition: str) -> str:
-        return f"max({value}) filter (where {condition}){self.over}"
-
-    def lowest(self, value: str, condition: str) -> str:
-        return f"min({value}) filter (where {condition}){self.over}"
-
-    def list(self, value: str, condition: str, order: str) -> str:
-        return f"array_agg({value} order by {order}) filter (where {condition})"
-
-    def first(self, value: str, condition: str, order: str) -> str:
-        return f"({self.list(value, condition, order)})[1]"
-
-    def median(self, value: str, condition: str) -> str:
-        return _median(value, condition)
-
-
-class _Alone(_Several):
-    """The same for an asset with a single one."""
-
-    def any(self, condition: str) -> str:
-        return f"coalesce({condition}, false)"
-
-    def count(self, condition: str) -> str:
-        return f"({self.any(condition)})::int"
-
-    def highest(self, value: str, condition: str) -> str:
-        return f"case when {condition} then {value} end"
-
-    lowest = highest
-
-    def list(self, value: str, condition: str, order: str) -> str:  # noqa: ARG002
-        return self.highest(f"array[{value}]", condition)
-
-    def first(self, value: str, condition: str, order: str) -> str:  # noqa: ARG002
-        return self.highest(value, condition)
-
-    def median(self, value: str, condition: str) -> str:
-        return self.highest(value, condition)
 
 
 # One source has one voice. A price of zero has one only where nobody knows a better one. When
@@ -93,7 +34,7 @@ policies as (
 )"""
 
 
-def _voices(rule: _Several, superseded: str) -> str:
+def _voices(rule: Several, superseded: str) -> str:
     is_fresh = "now() - observed_at <= make_interval(secs => fresh_for_s)"
     return f"""
 voices as (
@@ -134,12 +75,12 @@ fresh as (
     * case when use = 'outlier' then :readmit_share else 1 end, false) deviant
   from fresh f
   left join lateral (
-    select {_median("o.price")} middle
+    select {median("o.price")} middle
     from unnest(f.fresh_sources, f.fresh_prices) o (source, price)
     where f.contested and f.fresh and f.fresh_count >= 3 and o.source <> f.source
   ) m on true
   left join lateral (
-    select {_median("abs(o.price - m.middle)")} mad
+    select {median("abs(o.price - m.middle)")} mad
     from unnest(f.fresh_sources, f.fresh_prices) o (source, price)
     where m.middle is not null and o.source <> f.source
   ) d on true
@@ -152,7 +93,7 @@ measured as (
 )"""
 
 
-def _judged(rule: _Several) -> str:
+def _judged(rule: Several) -> str:
     return f"""
 suspected as (
   select m.*, deviant and 2 * {rule.count("deviant")} < fresh_count outlier,
@@ -173,51 +114,57 @@ suspected as (
 )"""  # noqa: S608 - put together from constants
 
 
-def _published(rule: _Several, *, grouped: bool) -> str:
-    # Whatever is not the price comes from the first used source that knows it, never from a stale
-    # one.
-    order = "d.used desc, d.precedence, d.source, d.external_id"
-    attributes = ",\n    ".join(
-        f"{rule.first(f'd.{column}', f'd.timely and d.{column} is not null', order)} {column}"
-        for column in _FIGURES
-    )
-    nearest = (
-        "d.used desc, abs(d.price_usd - s.price), d.timely desc, d.precedence, d.source,"
-        " d.external_id"
-    )
-    by_source = "d.precedence, d.source"
-    spread = "s.asset_id, s.price, s.all_held, s.spread, s.used_count, s.is_stale"
-    # One observation is its own group.
-    together = "join decided d using (asset_id)" if grouped else "cross join lateral (select s.*) d"
+def _priced(rule: Several, *, grouped: bool) -> str:
     return f"""
 prices as (
   select {"asset_id" if grouped else "decided.*"}, {rule.count("used")} used_count,
-    {rule.any("held")} some_held,
-    not {rule.any("live")} is_stale, {rule.median("price_usd", "used")} middle,
-    {rule.highest("price_usd", "used")} highest, {rule.lowest("price_usd", "used")} lowest
+    {rule.any("held")} some_held, not {rule.any("live")} is_stale,
+    {rule.median("price_usd", "used")} middle, {rule.highest("price_usd", "used")} highest,
+    {rule.lowest("price_usd", "used")} lowest
   from decided {"group by asset_id" if grouped else ""}
 ), spreads as (
   select p.*, some_held and used_count = 0 all_held,
     case when used_count = 1 then highest else trim_scale(middle) end price,
     case when used_count > 1 and middle > 0 then (highest - lowest) / middle end spread
   from prices p
-), published as materialized (
-  select s.asset_id, s.price, s.all_held, trim_scale(round(s.spread * 100, 4)) price_spread_pct,
+)"""  # noqa: S608 - put together from constants
+
+
+# Whatever is not the price comes from the first used source that knows it, never from a stale one.
+_BY_SOURCE = "d.precedence, d.source"
+_BEST_FIRST = f"d.used desc, {_BY_SOURCE}, d.external_id"
+_NEAREST_FIRST = (
+    f"d.used desc, abs(d.price_usd - s.price), d.timely desc, {_BY_SOURCE}, d.external_id"
+)
+_CONFIDENCE = """
     case when s.all_held then :confidence_if_held when s.price is null then null
       else trim_scale(round((cast(:confidence_by_count as numeric[]))[least(s.used_count, 4)]
         * case when s.spread > :tolerance then :confidence_if_disagreeing
             else 1 - coalesce(:confidence_lost * s.spread / :tolerance, 0) end
-        * case when s.is_stale then :confidence_if_stale else 1 end, 2)) end confidence,
-    {rule.list("d.source", "not d.superseded", by_source)} sources,
-    coalesce({rule.list("d.source", "d.used", by_source)}, '{{}}') sources_used,
-    {rule.list("array[d.source, d.external_id]", "true", nearest)} provider,
-    {attributes},
+        * case when s.is_stale then :confidence_if_stale else 1 end, 2)) end"""
+
+
+def _published(rule: Several, *, grouped: bool) -> str:
+    group = "group by s.asset_id, s.price, s.all_held, s.spread, s.used_count, s.is_stale"
+    # One observation is its own group.
+    together = "join decided d using (asset_id)" if grouped else "cross join lateral (select s.*) d"
+    figures = ",\n    ".join(
+        f"{rule.first(f'd.{column}', f'd.timely and d.{column} is not null', _BEST_FIRST)} {column}"
+        for column in _FIGURES
+    )
+    return f"""
+published as materialized (
+  select s.asset_id, s.price, s.all_held, trim_scale(round(s.spread * 100, 4)) price_spread_pct,
+    {_CONFIDENCE} confidence,
+    {rule.list("d.source", "not d.superseded", _BY_SOURCE)} sources,
+    coalesce({rule.list("d.source", "d.used", _BY_SOURCE)}, '{{}}') sources_used,
+    {rule.list("array[d.source, d.external_id]", "true", _NEAREST_FIRST)} provider,
+    {figures},
     coalesce({rule.highest("d.observed_at", "d.used")},
       {rule.highest("d.observed_at", "d.timely")},
       {rule.highest("d.observed_at", "true")}) observed_at,
     {rule.highest("d.ingested_at", "true")} ingested_at
-  from spreads s {together}
-  {f"group by {spread}" if grouped else ""}
+  from spreads s {together} {group if grouped else ""}
 )"""  # noqa: S608 - put together from constants
 
 
@@ -265,42 +212,50 @@ _PUBLISHED = {
     "coin_id": "p.provider[1][2]",
     **{name: f"p.{name}" for name in (*_FIGURES, "sources_used", "price_spread_pct", *_TIMES)},
 }
-# A held asset keeps what was published before its move.
-_NEW = {
-    column: f"case when p.all_held then a.{column} else {new} end"
-    for column, new in _PUBLISHED.items()
-} | {"sources": "p.sources", "confidence": "p.confidence"}
+_ALWAYS = {"sources": "p.sources", "confidence": "p.confidence"}
 
 
-def _differ(columns: Iterable[str]) -> str:
-    pairs = [(f"a.{column}", _NEW[column]) for column in columns]
-    old, new = (", ".join(side) for side in zip(*pairs, strict=True))
-    return f"({old}) is distinct from ({new})"
-
-
-_UPDATE = f"""
-update assets a set {", ".join(f"{column} = {new}" for column, new in _NEW.items())},
-  updated_at = case when {_differ(set(_NEW) - set(_TIMES))} then now() else a.updated_at end
-from published p where a.asset_id = p.asset_id and {_differ(_NEW)}
+def _update(new: Mapping[str, str], where: str) -> str:
+    values = {column: value for column, value in new.items() if column not in _TIMES}
+    assigned = ", ".join(f"{column} = {value}" for column, value in new.items())
+    return f"""
+  update assets a set {assigned},
+    updated_at = case when {_differ(values)} then now() else a.updated_at end
+  from published p where a.asset_id = p.asset_id and {where} and {_differ(new)}
 """  # noqa: S608 - put together from constants
 
 
+def _differ(new: Mapping[str, str]) -> str:
+    old = ", ".join(f"a.{column}" for column in new)
+    return f"({old}) is distinct from ({', '.join(new.values())})"
+
+
+# A held asset keeps what was published before its move.
+_HELD = f"held as ({_update(_ALWAYS, 'p.all_held')})"
+_UPDATE = _update(_PUBLISHED | _ALWAYS, "not p.all_held")
+
+
 def _statement(*parts: str) -> TextClause:
-    return text(f"with {', '.join((_ITEMS, *parts, _EXPLAINED))} {_UPDATE}")
+    return text(f"with {', '.join((_ITEMS, *parts, _EXPLAINED, _HELD))} {_UPDATE}")
 
 
 SEVERAL = _statement(
     _voices(
-        _Several(" over asset"),
+        Several(" over asset"),
         "row_number() over (partition by asset_id, source"
         " order by observed_at desc, external_id) > 1",
     ),
     _MEASURED,
-    _judged(_Several(" over asset")),
-    _published(_Several(), grouped=True),
+    _judged(Several(" over asset")),
+    _priced(Several(), grouped=True),
+    _published(Several(), grouped=True),
 )
 """Decides about assets whatever the number of their observations."""
 ALONE = _statement(
-    _voices(_Alone(), "false"), _UNMEASURED, _judged(_Alone()), _published(_Alone(), grouped=False)
+    _voices(Alone(), "false"),
+    _UNMEASURED,
+    _judged(Alone()),
+    _priced(Alone(), grouped=False),
+    _published(Alone(), grouped=False),
 )
 """Decides the same about assets with one observation each."""

@@ -72,21 +72,31 @@ def link_staged(
 
 
 def resolve(
-    session: Session, unknown: Sequence[ItemFacts], *, precedence: Mapping[str, int] | None = None
+    session: Session,
+    unknown: Sequence[ItemFacts],
+    *,
+    around: Sequence[ItemFacts] = (),
+    precedence: Mapping[str, int] | None = None,
 ) -> LinkOutcome:
     """Decide where unknown items belong, and anew where their rivals do that may still move.
 
     The caller holds the lock (see :func:`tasks.store.links.lock`).
+
+    Args:
+        session: Of the caller's transaction.
+        unknown: Items without a link.
+        around: Items with one whose neighbourhood is to be decided anew, too.
+        precedence: Of sources; lower names an asset.
     """
-    known = links.read_related(session, unknown)
+    known = links.read_related(session, [*unknown, *around])
     items = [*unknown, *(entry.facts for entry in known.values())]
     groups = resolution.resolve(items, precedence=precedence or _BUILTIN_PRECEDENCE)
     current = {key: entry.asset_id for key, entry in known.items()}
     founded = {key: current[key] for key, entry in known.items() if entry.method == "founded"}
     placements = placement.place(groups, founded)
     assets.defer_names(session)
-    changes = _Changes(session, placements, known)
-    outcome = changes.write(placement.left_empty(placements, current))
+    empty = placement.left_empty(placements, current)
+    outcome = _Changes(session, placements, known, empty).write()
     assets.check_names(session)
     return outcome
 
@@ -95,19 +105,24 @@ class _Changes:
     """The difference between what was decided and what is written."""
 
     def __init__(
-        self, session: Session, placements: Sequence[Placement], known: Mapping[ItemKey, Known]
+        self,
+        session: Session,
+        placements: Sequence[Placement],
+        known: Mapping[ItemKey, Known],
+        empty: Sequence[int],
     ) -> None:
         self.session = session
         self.known = known
+        self.empty = empty
         kept = [(entry.asset, entry.group) for entry in placements if entry.asset is not None]
         fresh = [entry.group for entry in placements if entry.asset is None]
         # Old slugs must be free before new assets take theirs, or checked at the end; they are.
-        assets.rename(session, _naming(kept))
+        assets.rename(session, _naming(kept), empty)
         founded = assets.found(session, [_first(group) for group in fresh])
         self.founded = len(founded)
         self.groups = [*kept, *((founded[_first(group).key], group) for group in fresh)]
 
-    def write(self, empty: Sequence[int]) -> LinkOutcome:
+    def write(self) -> LinkOutcome:
         members = [(member, asset) for asset, group in self.groups for member in group.members]
         new = [entry for entry in members if entry[0].facts.key not in self.known]
         old = [entry for entry in members if self._differs(*entry)]
@@ -116,16 +131,19 @@ class _Changes:
         if old:
             links.update(self.session, old)
         changed = {asset for _, asset in new} | {move.to_asset for move in moves}
+        closed: frozenset[int] = frozenset()
         if moves:
             assets.move(self.session, moves, actor="resolver")
-            changed.update(assets.close(self.session, empty, moves))
-        changed |= {move.from_asset for move in moves} - set(empty)
+            changed.update(assets.close(self.session, self.empty, moves))
+            # An operator may have put items into an asset that share nothing with these.
+            closed = assets.gone(self.session, self.empty)
+        changed |= {move.from_asset for move in moves} - closed
         return LinkOutcome(
             linked=len(new),
             founded=self.founded,
             unresolved=sum(bool(member.candidates) for member, _ in new),
             moved=len(moves),
-            closed_assets=frozenset(empty),
+            closed_assets=closed,
             changed_assets=frozenset(changed),
         )
 

@@ -14,6 +14,7 @@ def create_database_engine(
     application_name: str,
     statement_timeout_s: float,
     pool_size: int = 2,
+    pool_pre_ping: bool = True,
     **kwargs: Any,
 ) -> Engine:
     """Return an engine whose connections cannot hang for ever.
@@ -23,6 +24,7 @@ def create_database_engine(
         application_name: Shown in ``pg_stat_activity``.
         statement_timeout_s: The server cancels a longer statement; psycopg2 cannot be interrupted.
         pool_size: Connections kept; two more may be opened for a moment.
+        pool_pre_ping: Whether a connection is tried whenever it is taken from the pool.
         kwargs: Further arguments of :func:`sqlalchemy.create_engine`.
     """
     timeout_ms = int(statement_timeout_s * 1000)
@@ -46,7 +48,7 @@ def create_database_engine(
         pool_size=pool_size,
         max_overflow=2,
         pool_timeout=5,
-        pool_pre_ping=True,
+        pool_pre_ping=pool_pre_ping,
         pool_recycle=1800,
         pool_use_lifo=True,
         **kwargs,

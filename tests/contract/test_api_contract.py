@@ -143,6 +143,7 @@ def filled(path, api, key):
             api.post(f"/runs/{run_id}/cancel", headers=key)
         path = path.replace("{run_id}", run_id)
     path = path.replace("{anomaly_id}", "1").replace("{drift_id}", "1")
+    path = path.replace("{source}/{external_id}", "csv/never-loaded")
     return path.replace("{asset_id}", "BTC").replace("{name}", "csv")
 
 

@@ -143,6 +143,16 @@ def test_all_processes_share_one_count(settings_with):
     assert answers == [200, 200, 200, 429]
 
 
+def test_processes_that_ask_redis_now_and_then_let_no_more_through(settings):
+    limiters = [RedisRateLimiter(settings.redis_url, system_clock()) for _ in range(3)]
+    verdicts = [limiters[n % 3].hit("address:192.0.2.1", 300) for n in range(400)]
+    for limiter in limiters:
+        limiter.close()
+    allowed = [verdict.allowed for verdict in verdicts]
+    assert allowed == [True] * 300 + [False] * 100
+    assert [verdict.remaining for verdict in verdicts[:3]] == [299, 298, 297]
+
+
 def test_without_redis_reads_are_answered_and_the_outage_is_counted(api):
     shared = api.app.extensions["kasparro"]
     shared.limiter.close()

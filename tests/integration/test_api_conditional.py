@@ -1,11 +1,16 @@
 """Answers that need not be sent again, and smaller ones."""
 
 import gzip
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Event
 
 import pytest
+from sqlalchemy import text
 
 from tasks.store import versions
-from tests.support.api import add_asset, add_assets
+from tests.support.api import add_asset, add_assets, running
 
 PATHS = ("/data", "/data/BTC", "/stats", "/runs", "/news")
 
@@ -83,3 +88,102 @@ def test_an_export_is_compressed_as_it_is_written(api):
         add_assets(session, 50)
     packed = api.get("/data?format=csv", headers={"Accept-Encoding": "gzip"})
     assert gzip.decompress(packed.data).count(b"\r\n") == 51
+
+
+def metric(api, start):
+    """The value of the first sample that begins so; 0 without one."""
+    lines = [line for line in api.get("/metrics").text.splitlines() if line.startswith(start)]
+    return float(lines[0].split()[-1]) if lines else 0
+
+
+@pytest.mark.parametrize("path", ["/data", "/data?format=ndjson&limit=10"])
+def test_an_answer_given_at_the_door_is_like_the_first_one(api, path):
+    with api.transaction() as session:
+        add_assets(session, 60)
+    by_flask = (
+        'flask_http_request_duration_seconds_count{method="GET",status="200",url_rule="/data"}'
+    )
+    before = metric(api, by_flask)
+    first, second = api.get(path), api.get(path)
+    assert metric(api, by_flask) == before + 1  # the second one came from the door
+    own = {"X-Request-ID", "Server-Timing", "RateLimit", "Content-Length"}
+    names = set(first.headers.keys())
+    assert names == set(second.headers.keys())
+    for name in names - own:
+        assert first.headers[name] == second.headers[name]
+
+
+def test_what_is_given_at_the_door_is_counted_with_the_rest(api):
+    def answered(code):
+        return metric(api, f'api_requests_total{{code="{code}",endpoint="/stats",method="GET"}}')
+
+    before = answered(200), answered(304)
+    tag = api.get("/stats").headers["ETag"]
+    for _ in range(3):
+        assert api.get("/stats", headers={"If-None-Match": tag}).status_code == 304
+    assert (answered(200), answered(304)) == (before[0] + 1, before[1] + 3)
+
+
+def test_a_kept_answer_is_packed_for_each_request_anew(api):
+    with api.transaction() as session:
+        add_assets(session, 60)
+    api.get("/data")
+    for name in ("one", "two"):
+        headers = {"Accept-Encoding": "gzip", "X-Request-ID": name}
+        packed = api.get("/data", headers=headers)
+        body = json.loads(gzip.decompress(packed.data))
+        assert (body["request_id"], body["meta"]["request_id"]) == (name, name)
+        assert len(body["data"]) == 50
+        assert len(packed.data) < 6000
+        again = api.get("/data", headers={"If-None-Match": packed.headers["ETag"]})
+        assert again.status_code == 304
+
+
+def test_a_kept_answer_lets_nobody_in(settings):
+    with running(replace(settings, api_auth="required")) as api:
+        key = {"X-API-Key": api.key("read")}
+        tags = [api.get("/data", headers=key).headers["ETag"] for _ in range(2)]
+        assert tags[0] == tags[1]
+        assert api.get("/data").status_code == 401
+    with running(settings) as api:
+        assert [api.get("/data").status_code for _ in range(2)] == [200, 200]
+        assert api.get("/data", headers={"X-API-Key": "ksp_unknown_key"}).status_code == 401
+        assert api.get("/data", headers={"Authorization": "Bearer junk"}).status_code == 401
+
+
+def test_no_answer_is_older_than_its_request_however_many_ask_at_once(api):
+    committed, stopped, wrong = [0], Event(), []
+
+    def ask():
+        client = api.app.test_client()
+        while not stopped.is_set():
+            at_least = committed[0]
+            total = client.get("/data?limit=1").json["total"]
+            if total < at_least:
+                wrong.append((total, at_least))
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        for number in range(1, 31):
+            with api.transaction() as session:
+                add_asset(session, f"N{number}")
+            committed[0] = number
+        stopped.set()
+        for future in asking:
+            future.result()
+    assert wrong == []
+
+
+def test_connections_that_were_lost_are_replaced_unnoticed(api):
+    for path in ("/data", "/stats", "/data/BTC", "/sources"):
+        assert api.get(path).status_code in {200, 404}
+    with api.dependencies.engine.connect() as connection:
+        ended = connection.execute(
+            text(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                " where application_name = 'kasparro-api-reads' and datname = current_database()"
+            )
+        ).scalar_one()
+    assert ended >= 1
+    for path in ("/data", "/stats", "/data/BTC", "/sources"):
+        assert api.get(path).status_code in {200, 404}

@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select, update
 
 from service.schemas.market import SORTS
 from service.walks import Walks
+from tasks.core.clock import system_clock
 from tasks.store import versions
 from tasks.store.tables import Asset
 from tests.support.api import NOW, add_asset, add_assets, running
@@ -107,7 +108,7 @@ def test_a_walk_goes_on_by_key_when_its_order_is_no_longer_kept(api):
 
 
 def test_a_walk_goes_on_by_key_without_redis(settings):
-    elsewhere = Walks(_unreachable())
+    elsewhere = Walks(_unreachable(), system_clock())
     with running(settings) as api:
         with api.transaction() as session:
             add_assets(session, 12)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from tasks.pipeline import ageing
-from tasks.store import publication, purges
+from tasks.store import links, publication, purges
 from tests.support.engine import ScriptedConnector, coin, workbench
 
 pytestmark = pytest.mark.integration
@@ -142,6 +142,20 @@ def test_what_grows_old_is_written_down_too(bench, source, client):
     assert ageing.age(bench.dependencies) == 2
     assert _body(client, moment) == before
     assert _body(client, _now(bench)) == _body(client)
+
+
+def test_what_grows_old_waits_for_items_that_are_being_moved(bench, source):
+    bench.run()
+    source.fresh_for_s = 1
+    aged = []
+    with bench.dependencies.transaction() as session:
+        links.lock(session)
+        waiting = threading.Thread(target=lambda: aged.append(ageing.age(bench.dependencies)))
+        waiting.start()
+        waiting.join(timeout=0.3)
+        assert aged == []
+    waiting.join(timeout=20)
+    assert aged == [2]
 
 
 def test_a_baseline_changes_no_answer(bench, source, client, monkeypatch):

@@ -6,7 +6,8 @@ from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.orm import Session
 
 from tasks.core.errors import ConflictError, NotFoundError
-from tasks.store import consensus, decisions
+from tasks.store import consensus, decisions, reopening
+from tasks.store.audit import Actor
 from tasks.store.tables import News, NewsAsset
 from tests.support.market import POLICIES, asset, load, partition, quote
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.integration
 _UNI = quote("uniswap", "uni", "Uniswap", "7", cap="500")
 _PAPRIKA_UNI = quote("uni-uniswap", "UNI", "Uniswap", "7.01", cap="500")
 
+_ANN = Actor("ann")
 _EMPTY_DIGESTS = {"guid_hash": b"", "digest": b""}
 
 
@@ -165,9 +167,8 @@ def test_the_ticker_an_asset_leaves_goes_to_the_next(session):
 
 
 def _decide(session, asset_id, external_id="moon-moon"):
-    return decisions.decide(
-        session, source="coinpaprika", external_id=external_id, asset_id=asset_id, actor="ann"
-    )
+    item = ("coinpaprika", external_id)
+    return decisions.decide(session, item, asset_id, actor=_ANN).changed
 
 
 def test_an_operators_decision_outlives_the_arrival_of_a_better_twin(session):
@@ -188,26 +189,50 @@ def test_a_decision_taken_back_leaves_the_item_to_the_evidence(session):
     load(session, "coinpaprika", [_moon("moon-moon")])
     before = partition(session)
     _decide(session, asset(session, "coingecko", "luna").asset_id)
-    release = {"source": "coinpaprika", "external_id": "moon-moon", "actor": "ann"}
-    changed = decisions.release(session, **release)
+    item = ("coinpaprika", "moon-moon")
+    changed = decisions.release(session, item, actor=_ANN).changed
     consensus.refresh(session, asset_ids=changed, policies=POLICIES)
     assert partition(session) == before
     with pytest.raises(ConflictError):
-        decisions.release(session, **release)
+        decisions.release(session, item, actor=_ANN)
 
 
 def test_the_item_that_named_an_asset_gets_another_id_when_it_leaves(session):
     load(session, "coinpaprika", [_moon("moon-moon")])
     load(session, "csv", [quote("LUNA", "LUNA", "Terra", "3")])
     target = asset(session, "coinpaprika", "moon-moon").asset_id
-    decisions.decide(session, source="csv", external_id="LUNA", asset_id=target, actor="ann")
+    decisions.decide(session, ("csv", "LUNA"), target, actor=_ANN)
     other = quote("luna", "LUNA", "Terra", "3")
     load(session, "coingecko", [other])
     _decide(session, asset(session, "coingecko", "luna").asset_id)
-    decisions.release(session, source="coinpaprika", external_id="moon-moon", actor="ann")
+    decisions.release(session, ("coinpaprika", "moon-moon"), actor=_ANN)
     slugs = session.scalars(text("select slug_id from assets")).all()
     assert len(slugs) == len(set(slugs)) == 2
     assert "MOON~moon-moon.coinpaprika" in slugs
+
+
+def test_an_item_names_no_second_asset_by_the_id_it_left_behind(session):
+    load(session, "coingecko", [_moon("moon")])
+    load(session, "csv", [quote("LUNA", "LUNA", "Terra", "3")])
+    item, kept = ("coingecko", "moon"), asset(session, "coingecko", "moon").asset_id
+    decisions.decide(session, ("csv", "LUNA"), kept, actor=_ANN)
+    decisions.decide(session, item, None, actor=_ANN)
+    decisions.release(session, item, actor=_ANN)
+    numbered = asset(session, "coingecko", "moon").slug_id
+    assert numbered.startswith("MOON~moon.")
+    load(session, "coinpaprika", [_moon("moon-moon")])
+    assert asset(session, "coinpaprika", "moon-moon").slug_id == numbered
+    assert asset(session, "csv", "LUNA").slug_id == "MOON~moon"
+
+
+def test_an_asset_in_which_others_are_left_is_not_taken_for_removed(session):
+    load(session, "coingecko", [quote("luna", "LUNA", "Terra", "3"), _moon("moon")])
+    load(session, "coinpaprika", [_moon("moon-moon")])
+    luna = asset(session, "coingecko", "luna").asset_id
+    _decide(session, luna)
+    outcome = reopening.reopen(session, [("coinpaprika", "moon-moon")])
+    assert outcome.closed_assets == frozenset()
+    assert luna in outcome.changed_assets
 
 
 def test_only_what_exists_can_be_decided(session):

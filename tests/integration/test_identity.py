@@ -4,6 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tasks.domain.id_maps import KnownId
+from tasks.store import known_ids
 from tests.support.market import load, partition, quote
 
 pytestmark = pytest.mark.integration
@@ -46,8 +48,20 @@ def _batches(items, cuts):
     return batches
 
 
-def _loaded(session, batches):
+@st.composite
+def _maps(draw):
+    """A map of known ids over that universe: some of its ids, in rows of two or three."""
+    columns = [draw(st.permutations(ids))[: draw(st.integers(0, 3))] for ids in _IDS.values()]
+    rows = [
+        [(source, ids[row]) for source, ids in zip(_IDS, columns, strict=True) if row < len(ids)]
+        for row in range(max(map(len, columns)))
+    ]
+    return [KnownId(*item, str(n)) for n, row in enumerate(rows) if len(row) > 1 for item in row]
+
+
+def _loaded(session, batches, known):
     with session.begin_nested() as savepoint:
+        known_ids.replace(session, known)
         for source, quotes in batches:
             load(session, source, quotes)
         found = partition(session)
@@ -60,9 +74,10 @@ def _loaded(session, batches):
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(items=_items(), data=st.data())
-def test_the_order_of_arrival_decides_nothing(session, items, data):
+@given(items=_items(), known=st.one_of(st.just([]), _maps()), data=st.data())
+def test_the_order_of_arrival_decides_nothing(session, items, known, data):
     shuffled = data.draw(st.permutations(items))
     cuts = data.draw(st.lists(st.booleans(), min_size=len(items), max_size=len(items)))
     by_source = _batches(sorted(items, key=lambda item: item[0]), [False] * len(items))
-    assert _loaded(session, _batches(shuffled, cuts)) == _loaded(session, by_source)
+    found = _loaded(session, _batches(shuffled, cuts), known)
+    assert found == _loaded(session, by_source, known)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import event, text
@@ -34,30 +35,41 @@ BASELINES = """
     from generate_series(1, :days) n
 """
 
+LINK = """
+    insert into asset_links (source, external_id, asset_id, method, confidence, identity_key)
+    select 'coingecko', 'c' || asset_id, asset_id, 'founded', 1, 'c'
+    from assets where ticker = 'ETH'
+"""
 
-@pytest.fixture
-def api(databases, redis_url, monkeypatch):
+
+@pytest.fixture(scope="module")
+def api(databases, servers):
     """The API on a database that is thrown away: its statistics would mislead other tests."""
-    with databases.empty() as url:
+    with databases.empty() as url, pytest.MonkeyPatch.context() as environment:
         migrate.upgrade(url)
-        monkeypatch.setenv("DATABASE_URL", url)
-        monkeypatch.setenv("REDIS_URL", redis_url)
+        environment.setenv("DATABASE_URL", url)
+        environment.setenv("REDIS_URL", servers["REDIS_URL"])
         with running(load_settings()) as whole:
             yield whole
 
 
-@pytest.fixture
-def plans(api):
-    """Run requests over a long history and return the plans of what they read of it."""
+def _fill(api):
     with api.transaction() as session:
+        session.execute(text("set local statement_timeout = 0"))
         now = session.scalar(text("select now()"))
         for table in partitions.TABLES:
             partitions.ensure(session, table, since=now - timedelta(days=DAYS + 1), until=now)
-        add_asset(session)
+        for ticker in ("BTC", "ETH", "SOL"):
+            add_asset(session, ticker)
         for statement in (FILL, BASELINES, FILL_PUBLISHED):
             session.execute(text(statement), {"assets": ASSETS, "days": DAYS})
-    with api.dependencies.engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("analyze"))
+        session.execute(text("analyze"))
+
+
+@pytest.fixture(scope="module")
+def plans(api):
+    """Make requests over a long history and return the plans of what they do with it."""
+    _fill(api)
     statements = []
     reader = api.app.extensions["kasparro"].reader
 
@@ -68,21 +80,27 @@ def plans(api):
             statements.append((statement, parameters))
 
     def read(url):
-        statements.clear()
-        response = api.get(url)
-        assert len(response.data) > 100
-        assert response.status_code == 200
+        answer = api.get(url)
+        assert answer.status_code == 200
+        return explained(answer, "analyze, format json")
+
+    def write(url, **kwargs):
+        answer = api.post(url, **kwargs)
+        assert answer.status_code == 201
+        return explained(answer, "format json")  # to analyze it would be to do it again
+
+    def explained(answer, how):
+        assert len(answer.data) > 100
         with reader.connect() as connection:
             found = [
-                connection.exec_driver_sql(
-                    f"explain (analyze, format json) {sql}", given
-                ).scalar_one()
+                connection.exec_driver_sql(f"explain ({how}) {sql}", given).scalar_one()
                 for sql, given in list(statements)
             ]
+        statements.clear()
         assert found
         return [node for plan in found for node in _nodes(plan[0]["Plan"])]
 
-    return read
+    return SimpleNamespace(read=read, write=write)
 
 
 def _nodes(plan):
@@ -135,9 +153,27 @@ def test_no_request_reads_a_history_from_end_to_end(plans, api):
         f"/data?as_of={days_ago[3]}&ticker=T7",
     ]
     for url in urls:
-        nodes = plans(url)
+        nodes = plans.read(url)
         assert _scanned(nodes) == [], (url, json.dumps(_scanned(nodes), indent=1))
         if "start" in url:
             assert 1 <= len(_tables(nodes, ran=False) - {"quote_history_default"}) <= 2, url
         if "as_of" in url:
             assert 1 <= len(_tables(nodes) - {"asset_history_default"}) <= 2, url
+
+
+@pytest.mark.timeout(90)
+def test_a_decision_carries_an_items_history_over_by_index(plans, api):
+    with api.transaction() as session:
+        session.execute(text(LINK))
+        item = session.scalar(text("select external_id from asset_links"))
+    body = {"source": "coingecko", "external_id": item, "id": "SOL"}
+    key = {"X-API-Key": api.key("admin")}
+    nodes = plans.write("/assets/links", json=body, headers=key)
+    months = [node for node in nodes if "quote_history_" in node.get("Relation Name", "")]
+    scanned = {n["Relation Name"] for n in months if n["Node Type"] == "Seq Scan"}
+    assert len({n["Relation Name"] for n in months} - scanned) > DAYS / 31
+    size = text("select sum(pg_relation_size(name)) from unnest(cast(:names as regclass[])) name")
+    with api.transaction() as session:
+        assert not session.scalar(size, {"names": sorted(scanned)})
+    body = api.get("/data/SOL/history?count=exact").json
+    assert body["total"] == 2 * 4 * DAYS + 4 * DAYS  # its own of two sources, and the item's

@@ -65,7 +65,12 @@ def shell(api, tmp_path):
     """Runs commands in one directory; the variables are those that the page explains."""
     runs = api.ask("/runs?source=coinpaprika&status=success").json()["runs"]
     variables = {"RUN1": runs[-1]["run_id"], "RUN2": runs[0]["run_id"]}
-    variables |= {"API": api.url, "KEY": api.key("run"), "PATH": os.environ["PATH"]}
+    variables |= {
+        "ADMIN": api.key("admin"),
+        "API": api.url,
+        "KEY": api.key("run"),
+        "PATH": os.environ["PATH"],
+    }
 
     def run(commands):
         done = subprocess.run(
