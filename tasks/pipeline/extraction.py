@@ -16,7 +16,7 @@ from tasks.domain.runs import Stage
 from tasks.pipeline.attempts import Message, attempt, note_finished
 from tasks.pipeline.dependencies import Dependencies
 from tasks.sources.base import Connector, Cursor, FetchContext, Fetched, Page
-from tasks.store import database, pages, raw_pages, runs
+from tasks.store import batching, database, pages, raw_pages, runs
 from tasks.store.pages import Claim
 from tasks.store.tables import Run
 
@@ -154,6 +154,6 @@ def close_batches(session: Session, run_id: UUID, moment: datetime, *, last: boo
         moment: The database's time.
         last: Whether the source has been read to its end.
     """
-    ready = batches.closed_by(pages.waiting(session, run_id), now=moment, last=last)
-    pages.put_in_batches(session, run_id, ready)
+    ready = batches.closed_by(batching.waiting(session, run_id), now=moment, last=last)
+    batching.put_in_batches(session, run_id, ready)
     return [batch[0] for batch in ready]

@@ -20,6 +20,7 @@ from tasks.store import (
     resuming,
     runs,
     staging,
+    sweeps,
     totals,
     versions,
 )
@@ -172,7 +173,7 @@ def announce(dependencies: Dependencies, run_ids: Iterable[UUID]) -> bool:
     """
     for run_id in run_ids:
         with dependencies.transaction() as session:
-            due = pages.due(session, run_id)
+            due = sweeps.due(session, run_id)
         if not _send(dependencies, due):
             return False
     return True
@@ -187,14 +188,14 @@ def announce_new(dependencies: Dependencies, runs: Iterable[Run]) -> bool:
         if run.resumed_run_id is not None:
             is_sent = announce(dependencies, [run.run_id])
         else:
-            first = pages.Due(run.run_id, run.source, Stage.FETCH, page=1, attempts=0)
+            first = sweeps.Due(run.run_id, run.source, Stage.FETCH, page=1, attempts=0)
             is_sent = _send(dependencies, [first])
         if not is_sent:
             return False
     return True
 
 
-def _send(dependencies: Dependencies, due: Iterable[pages.Due]) -> bool:
+def _send(dependencies: Dependencies, due: Iterable[sweeps.Due]) -> bool:
     for item in due:
         try:
             dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)

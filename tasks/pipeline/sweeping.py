@@ -9,7 +9,7 @@ from tasks.core.logging import get_logger
 from tasks.domain.runs import RunStatus
 from tasks.pipeline import extraction, judging, lifecycle
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import database, pages, partitions, runs, sweeps, totals
+from tasks.store import batching, database, partitions, runs, sweeps, totals
 
 MAX_ATTEMPTS = 5
 _log = get_logger(__name__)
@@ -36,8 +36,8 @@ def sweep(dependencies: Dependencies) -> int:
         moment = database.now(session)
         for run_id in runs.active_ids(session):
             for batch in extraction.close_batches(session, run_id, moment, last=False):
-                pages.wake(session, run_id, batch)  # nobody else is going to send its message
-        due = pages.due(session)
+                batching.wake(session, run_id, batch)  # nobody else is going to send its message
+        due = sweeps.due(session)
         for item in due:
             totals.add(session, "etl_resent_total", source=item.source, stage=item.stage)
     sent = _send(dependencies, due)
@@ -46,7 +46,7 @@ def sweep(dependencies: Dependencies) -> int:
 
 
 def _end_crashed(session: Session) -> None:
-    for run_id, page in pages.crashed(session, max_attempts=MAX_ATTEMPTS):
+    for run_id, page in sweeps.crashed(session, max_attempts=MAX_ATTEMPTS):
         run = runs.get(session, run_id, lock=True)
         error = CrashedError(
             f"Page {page}: the workers ended {MAX_ATTEMPTS} times without finishing it.", page=page
@@ -55,7 +55,7 @@ def _end_crashed(session: Session) -> None:
             _log.error("run_crashed", run_id=str(run_id), page=page)
 
 
-def _send(dependencies: Dependencies, due: list[pages.Due]) -> int:
+def _send(dependencies: Dependencies, due: list[sweeps.Due]) -> int:
     for sent, item in enumerate(due):
         try:
             dependencies.publisher.send(item.source, item.run_id, item.stage, item.page)

@@ -25,8 +25,8 @@ policies as (
 ), items as (
   select q.source, q.external_id, q.asset_id, q.rank, q.price_usd, q.market_cap_usd,
     q.volume_24h_usd, q.percent_change_24h, q.observed_at, q.ingested_at, q.use, q.use_reason,
-    q.held_price_usd, q.held_at, a.price_usd published, a.observed_at published_at,
-    q.source = any(a.sources) was_here,
+    q.held_price_usd, q.held_at, q.last_used_price_usd, a.price_usd published,
+    a.observed_at published_at,
     coalesce(p.precedence, 2147483647) precedence, coalesce(p.fresh_for_s, 0) fresh_for_s,
     q.observed_at > now() + cast(:future_grace as interval) future
   from assets a join quotes q using (asset_id) left join policies p on p.source = q.source
@@ -93,13 +93,19 @@ measured as (
 )"""
 
 
+# A price has moved if it is far from what is published and from what its source said before. Two
+# sources far apart have not moved: each is far from the midpoint, and where it was.
+def _is_move(before: str) -> str:
+    return f"(price_usd > :hold_factor * {before} or {before} > :hold_factor * price_usd)"
+
+
 def _judged(rule: Several) -> str:
     return f"""
 suspected as (
   select m.*, deviant and 2 * {rule.count("deviant")} < fresh_count outlier,
-    fresh and was_here and fresh_count < 3 and coalesce(published > 0 and price_usd > 0
+    fresh and fresh_count < 3 and coalesce(published > 0 and price_usd > 0
       and published_at > observed_at - cast(:hold_memory as interval)
-      and (price_usd > :hold_factor * published or published > :hold_factor * price_usd)
+      and {_is_move("published")} and {_is_move("last_used_price_usd")}
       and not (fresh_count = 1 and coalesce(held_at < observed_at
         and held_price_usd between price_usd / :same_level and price_usd * :same_level, false)),
       false)

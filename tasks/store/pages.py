@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -11,8 +11,6 @@ from sqlalchemy.orm import Session
 
 from tasks.core import processes
 from tasks.core.errors import LostClaimError
-from tasks.domain import batches
-from tasks.domain.batches import OpenPage
 from tasks.domain.runs import ACTIVE, PageState, Stage
 from tasks.store import database
 from tasks.store.tables import Run, RunPage
@@ -266,44 +264,6 @@ def _is_claimed(claim: Claim) -> Any:
     )
 
 
-def waiting(session: Session, run_id: UUID) -> list[OpenPage]:
-    """Return the fetched pages that are in no batch yet, in order."""
-    rows = session.execute(
-        select(RunPage.page, RunPage.items, RunPage.fetched_at)
-        .where(
-            RunPage.run_id == run_id, RunPage.state == PageState.FETCHED, RunPage.batch.is_(None)
-        )
-        .order_by(RunPage.page)
-    )
-    return [OpenPage(page, items, cast("datetime", at)) for page, items, at in rows]
-
-
-def close_waiting(session: Session, run_id: UUID) -> None:
-    """Put the fetched pages in batches without waiting for more of them."""
-    session.flush()
-    now = database.now(session)
-    put_in_batches(session, run_id, batches.closed_by(waiting(session, run_id), now=now, last=True))
-
-
-def put_in_batches(session: Session, run_id: UUID, closed: Sequence[Sequence[int]]) -> None:
-    """Name each batch after its first page."""
-    for pages in closed:
-        session.execute(
-            update(RunPage)
-            .where(RunPage.run_id == run_id, RunPage.page.in_(pages))
-            .values(batch=pages[0])
-        )
-
-
-def wake(session: Session, run_id: UUID, batch: int) -> None:
-    """Make a batch due now."""
-    session.execute(
-        update(RunPage)
-        .where(RunPage.run_id == run_id, RunPage.batch == batch)
-        .values(wake_at=func.clock_timestamp())
-    )
-
-
 def _is_behind(session: Session, row: RunPage) -> bool:
     earlier = exists().where(
         RunPage.run_id == row.run_id,
@@ -311,53 +271,6 @@ def _is_behind(session: Session, row: RunPage) -> bool:
         RunPage.state != PageState.LOADED,
     )
     return bool(session.scalar(select(earlier)))
-
-
-class Due(NamedTuple):
-    """A stage that nobody works on and whose message may be lost."""
-
-    run_id: UUID
-    source: str
-    stage: Stage
-    page: int
-    attempts: int
-
-
-def due(session: Session, run_id: UUID | None = None) -> list[Due]:
-    """Return what nobody holds and should have been taken up by now, locked for this transaction.
-
-    Args:
-        session: Of the caller's transaction; rows that another one works on are passed over.
-        run_id: Only this run, whether or not its time has come.
-    """
-    conditions = [
-        Run.status.in_(ACTIVE),
-        RunPage.state.in_([stage.takes for stage in Stage]),
-        or_(RunPage.state == PageState.PENDING, RunPage.batch.is_not(None)),
-        or_(RunPage.lease_until.is_(None), RunPage.lease_until < func.clock_timestamp()),
-    ]
-    if run_id is None:
-        conditions.append(RunPage.wake_at <= func.clock_timestamp())
-    else:
-        conditions.append(RunPage.run_id == run_id)
-    rows = session.execute(
-        select(RunPage, Run.source)
-        .join(Run, Run.run_id == RunPage.run_id)
-        .where(*conditions)
-        .order_by(RunPage.run_id, RunPage.page)
-        .with_for_update(skip_locked=True, of=RunPage)
-    ).all()
-    found: dict[tuple[UUID, Stage, int], Due] = {}
-    for row, source in rows:
-        stage = next(stage for stage in Stage if stage.takes == row.state)
-        page = row.page if stage is Stage.FETCH or row.batch is None else row.batch
-        found.setdefault(
-            (row.run_id, stage, page), Due(row.run_id, source, stage, page, row.attempts)
-        )
-        row.wake_at = func.clock_timestamp() + RESEND_AFTER * 2 ** min(row.resends, 5)
-        row.resends += 1
-    session.flush()
-    return list(found.values())
 
 
 def next_transformed(session: Session, run_id: UUID) -> int | None:
@@ -369,18 +282,3 @@ def next_transformed(session: Session, run_id: UUID) -> int | None:
         .limit(1)
     ).one_or_none()
     return first.batch if first is not None and first.state == PageState.TRANSFORMED else None
-
-
-def crashed(session: Session, *, max_attempts: int) -> list[tuple[UUID, int]]:
-    """Return (run, page) of active runs where claim after claim ran out without an end."""
-    rows = session.execute(
-        select(RunPage.run_id, func.min(RunPage.page))
-        .join(Run, Run.run_id == RunPage.run_id)
-        .where(
-            Run.status.in_(ACTIVE),
-            RunPage.attempts - RunPage.failures >= max_attempts,
-            RunPage.lease_until < func.clock_timestamp(),
-        )
-        .group_by(RunPage.run_id)
-    )
-    return [(run_id, page) for run_id, page in rows]

@@ -38,7 +38,9 @@ _UPSERT = text(
       market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
       percent_change_24h = excluded.percent_change_24h, contracts = excluded.contracts,
       observed_at = excluded.observed_at, digest = excluded.digest, run_id = excluded.run_id,
-      ingested_at = excluded.ingested_at, updated_at = now()
+      ingested_at = excluded.ingested_at, updated_at = now(),
+      last_used_price_usd = case when q.use = 'used' then q.price_usd
+        else q.last_used_price_usd end
     where (excluded.observed_at, excluded.ingested_at) >= (q.observed_at, q.ingested_at)
       and (excluded.digest, excluded.observed_at, excluded.asset_id, excluded.symbol,
         excluded.name, excluded.rank, excluded.price_usd, excluded.market_cap_usd,

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from tasks.domain.runs import ASIDE, PageState
-from tasks.store import pages
+from tasks.store import batching
 from tasks.store.tables import RawPage, Run, RunPage
 
 
@@ -72,7 +72,7 @@ def hand_over(session: Session, run_id: UUID, stored: Sequence[StoredPage]) -> N
         for number, page in enumerate(stored, start=1)
     ]
     session.execute(insert(RunPage), rows)
-    pages.close_waiting(session, run_id)
+    batching.close_waiting(session, run_id)
 
 
 def add_loaded(

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tasks.domain.runs import PageState
-from tasks.store import pages
+from tasks.store import batching
 from tasks.store.tables import RunPage
 
 _COPIED = (
@@ -45,7 +45,7 @@ def take_up(session: Session, broken: UUID, run_id: UUID) -> bool:
     for row in kept:
         _add(session, run_id, row, fetched=True)
     session.flush()
-    pages.close_waiting(session, run_id)
+    batching.close_waiting(session, run_id)
     return bool(left)
 
 

@@ -162,6 +162,27 @@ def test_a_second_source_at_the_old_level_keeps_a_jump_held_however_often_it_is_
     assert uses(session)["coingecko", "bitcoin"] == "held"
 
 
+def test_two_that_are_far_apart_disagree_however_often_it_is_decided(session):
+    at = datetime.now(UTC)
+    _bitcoin(session, "1", at=at)
+    found = _bitcoin(session, "700", source="coinpaprika", at=at)
+    for _ in range(2):
+        assert (found.price_usd, _used(session)) == (
+            Decimal("350.5"),
+            {"coingecko", "coinpaprika"},
+        )
+        consensus.refresh(session, asset_ids=[found.asset_id], policies=_FOUR)
+        found = _bitcoin(session, "1.0", at=at)
+
+
+def test_a_jump_that_was_confirmed_stays_so_however_often_it_is_decided(session):
+    _bitcoin(session, "100", age=600)
+    _bitcoin(session, "10100", age=300)
+    found = _bitcoin(session, "10200", age=60)
+    consensus.refresh(session, asset_ids=[found.asset_id], policies=_FOUR)
+    assert uses(session)["coingecko", "bitcoin"] == "used"
+
+
 def test_a_fresh_price_is_not_held_against_a_published_one_of_last_year(session):
     _bitcoin(session, "1", source="csv", at=IN_2024)
     assert _bitcoin(session, "5000").price_usd == 5000

@@ -27,8 +27,9 @@ class QuoteRow(Base):
 
     ``digest`` is of the item's bytes: an item that hashes the same costs nothing further.
     ``use``: used | stale | outlier | held | unpriced. ``held_price_usd`` and ``held_at`` are the
-    price that awaits confirmation and its time. ``run_id`` is no foreign key, because every load
-    changes it in every row and the check took a fifth of the upsert; nor is it in an index.
+    price that awaits confirmation and its time; ``last_used_price_usd`` is the one that was used
+    before this price. ``run_id`` is no foreign key, because every load changes it in every row and
+    the check took a fifth of the upsert; nor is it in an index.
     """
 
     __tablename__ = "quotes"
@@ -50,6 +51,7 @@ class QuoteRow(Base):
     use_reason: Mapped[str | None]
     held_price_usd: Mapped[Decimal | None]
     held_at: Mapped[datetime | None]
+    last_used_price_usd: Mapped[Decimal | None]
     run_id: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     ingested_at: Mapped[datetime] = mapped_column(server_default=_NOW)
