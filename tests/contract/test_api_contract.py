@@ -161,17 +161,18 @@ def test_the_app_answers_as_documented(api, key, endpoint):
     for run in api.get("/runs?status=queued").json["runs"]:
         if run["run_id"] not in path:
             api.post(f"/runs/{run['run_id']}/cancel", headers=key)
-    response = api.client.open(path, method=endpoint["method"].upper(), headers=key)
-    assert response.status_code == endpoint.get("on_empty", endpoint["status"])
-    if response.mimetype == "application/json":
-        assert set(flat(endpoint.get("fields", []))) - set(response.json) == set()
-        assert set(response.json) - set(body_of(endpoint)["properties"]) == set()
-    headers = set(CONTRACT["headers"]["always"])
-    if endpoint["scope"] != "public":
-        headers |= set(CONTRACT["headers"]["counted"])
-    if response.status_code == 200 and endpoint["path"] in CONTRACT["headers"]["tagged"]:
-        headers.add("ETag")
-    assert headers - set(response.headers.keys()) == set()
+    method = endpoint["method"].upper()
+    with api.client.open(path, method=method, headers=key) as response:
+        assert response.status_code == endpoint.get("on_empty", endpoint["status"])
+        if response.mimetype == "application/json":
+            assert set(flat(endpoint.get("fields", []))) - set(response.json) == set()
+            assert set(response.json) - set(body_of(endpoint)["properties"]) == set()
+        headers = set(CONTRACT["headers"]["always"])
+        if endpoint["scope"] != "public":
+            headers |= set(CONTRACT["headers"]["counted"])
+        if response.status_code == 200 and endpoint["path"] in CONTRACT["headers"]["tagged"]:
+            headers.add("ETag")
+        assert headers - set(response.headers.keys()) == set()
 
 
 def test_the_document_names_the_headers():

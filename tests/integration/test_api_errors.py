@@ -34,6 +34,8 @@ def test_an_unknown_path_is_a_problem_document(still_api):
         ("POST", "/data", {"GET", "HEAD", "OPTIONS"}),
         ("DELETE", "/runs", {"GET", "HEAD", "OPTIONS"}),
         ("GET", "/etl/run", {"POST", "OPTIONS"}),
+        ("GET", "/assets/links", {"POST", "OPTIONS"}),
+        ("GET", "/assets/links/csv/bitcoin", {"DELETE", "OPTIONS"}),
         ("TRACE", "/health", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
