@@ -106,6 +106,10 @@ schemathesis: install ## Ask the running API what its document allows and what i
 audit: install ## Look for known vulnerabilities in what the image installs; needs the internet
 	$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
+.PHONY: chaos
+chaos: install ## Strike real workers at every failpoint, and count calls in real time; some ten minutes
+	$(BIN)/python -m pytest -m "not benchmark" tests/e2e/test_chaos.py tests/e2e/test_budget.py $(ARGS)
+
 .PHONY: promtool
 promtool: ## Check the alert rules and run their tests, with Prometheus's own tool
 	@command -v promtool >/dev/null || { \

@@ -22,6 +22,7 @@ from service.resources import (
     market,
     news,
     operations,
+    quarantine,
     root,
     run_actions,
     runs,
@@ -46,6 +47,7 @@ BLUEPRINTS = (
     stats.blueprint,
     etl.blueprint,
     operations.blueprint,
+    quarantine.blueprint,
 )
 MAX_BODY_BYTES = 64 * 1024
 _ABOUT = (

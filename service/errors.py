@@ -163,11 +163,20 @@ def _by_field(messages: Any) -> dict[str, list[str]]:
     if isinstance(messages, dict):
         for location, fields in messages.items():
             if isinstance(fields, dict):
-                flat |= {
-                    _NAMES.get(name, str(name)): _sentences(found) for name, found in fields.items()
-                }
+                for name, found in fields.items():
+                    flat |= _named(_NAMES.get(name, str(name)), found)
             else:
                 flat[_NAMES.get(location, str(location))] = _sentences(fields)
+    return flat
+
+
+def _named(name: str, found: Any) -> dict[str, list[str]]:
+    """Name a member of a member ``outer.inner``."""
+    if not isinstance(found, dict) or any(isinstance(inner, int) for inner in found):
+        return {name: _sentences(found)}
+    flat: dict[str, list[str]] = {}
+    for inner, messages in found.items():
+        flat |= _named(name if inner == "_schema" else f"{name}.{inner}", messages)
     return flat
 
 

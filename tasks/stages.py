@@ -8,12 +8,14 @@ from celery import Task, shared_task
 
 from tasks import bootstrap, messages
 from tasks.core.errors import UnavailableError
+from tasks.core.logging import get_logger
 from tasks.core.settings import load_settings
 from tasks.domain.retries import Again
 from tasks.domain.runs import Stage
 from tasks.pipeline import extraction, loading, transformation
 from tasks.pipeline.dependencies import Dependencies
 
+_log = get_logger(__name__)
 _DATABASE_AWAY_S = 10.0
 _DATABASE_AWAY_RETRIES = 30  # five minutes; then the sweeper sends the message again
 
@@ -34,6 +36,8 @@ class StageTask(Task):
         try:
             again = use_case(dependencies, UUID(run_id), page)
         except UnavailableError as error:
+            _log.warning("stage_put_off", delay_s=_DATABASE_AWAY_S, reason=str(error))
+            dependencies.tally.add("etl_put_off_total", task=self.name)
             raise self.retry(
                 exc=error, countdown=_DATABASE_AWAY_S, max_retries=_DATABASE_AWAY_RETRIES
             ) from error

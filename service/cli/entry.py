@@ -37,6 +37,8 @@ COMMANDS = {
     "down": Lazy("service.cli.up:down", "End what a start that was killed has left behind."),
     "run": Lazy("service.cli.runs:run", "Start runs of sources now."),
     "backfill": Lazy("service.cli.backfill:backfill", "Fetch a source's past into the history."),
+    "retry": Lazy("service.cli.repeating:retry", "Try runs again that broke off, or those named."),
+    "replay": Lazy("service.cli.repeating:replay", "Load again what a source has brought."),
     "runs": Lazy("service.cli.runs:runs", "List the newest runs."),
     "sources": Lazy("service.cli.sources:sources", "List the sources, or try one on a file."),
     "assets": Lazy("service.cli.assets:assets", "Say which asset an item of a source is."),

@@ -31,6 +31,7 @@ class _Trigger(MethodView):
     @blueprint.requires("run")
     @blueprint.arguments(TriggerBody, required=False)
     @blueprint.response(202, Triggered)
+    @blueprint.alt_response(403, "FORBIDDEN")
     @blueprint.alt_response(409, "CONFLICT")
     @blueprint.alt_response(503, "SERVICE_UNAVAILABLE")
     @blueprint.doc(parameters=[_IDEMPOTENCY_KEY])
@@ -40,7 +41,10 @@ class _Trigger(MethodView):
         The runs are committed before the answer; with `"broker":"unavailable"` they wait for the
         broker and then start by themselves. A source that runs already is a conflict: the whole
         answer is 409 if nothing could be started, else it stands in that source's entry.
+        `failure` needs the scope `admin` as well.
         """
+        if "failure" in body:
+            rest.require("admin")
         new: list[Run] = []
         with rest.writing() as session:
             answer = _once(session, body, new)

@@ -1,21 +1,20 @@
-"""``/sources`` and ``/quarantine``: what an operator looks at and decides."""
+"""``/sources``: how the sources are set up and how they stand."""
 
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from flask import Response
 from flask.views import MethodView
 
-from service import pagination, rest
+from service import rest
 from service.observability import broker
 from service.queries import health, operations
-from service.schemas.operations import QuarantinePage, QuarantineQuery, SourceList, SourceRow
+from service.schemas.operations import SourceList, SourceRow
 from tasks.core.errors import NotFoundError
 from tasks.core.settings import SourceSettings
 from tasks.store import checkpoints
 
-blueprint = rest.Blueprint("operations", __name__, description="Sources and the quarantine.")
+blueprint = rest.Blueprint("operations", __name__, description="The sources.")
 
 
 @blueprint.route("/sources")
@@ -67,21 +66,6 @@ class Resume(_Switch):
     def post(self, name: str) -> dict[str, Any]:
         """Go on with a source's schedule at its next slot."""
         return self._switch(name)
-
-
-@blueprint.route("/quarantine")
-class Quarantine(MethodView):
-    """Rejected items."""
-
-    @blueprint.requires("read")
-    @blueprint.conditional("runs")
-    @blueprint.arguments(QuarantineQuery, location="query")
-    @blueprint.response(200, QuarantinePage)
-    def get(self, query: dict[str, Any]) -> Response:
-        """List rejected items with their payload, rule, field and reason, newest first."""
-        filters = pagination.chosen(query, ("source", "run_id", "rule", "field", "state"))
-        listing = operations.rejections(filters)
-        return rest.answer_list(listing, query, filters, stem="quarantine")
 
 
 def _rows() -> list[dict[str, Any]]:

@@ -10,10 +10,11 @@ from flask.views import MethodView
 from service import encoding, rest
 from service.observability.requests import request_id
 from service.queries import runs
-from service.schemas.runs import Triggered
+from service.schemas.runs import OLDER_STATUSES, RetryBody, Triggered
+from tasks.core.errors import ConflictError, NotFoundError
 from tasks.domain.runs import FINAL
 from tasks.pipeline import lifecycle, replaying, retrying
-from tasks.store import runs as stored_runs
+from tasks.pipeline.retrying import Retried
 from tasks.store.tables import Run
 
 blueprint = rest.Blueprint("run_actions", __name__, description="What to do with runs.")
@@ -66,11 +67,10 @@ class Cancel(MethodView):
     @blueprint.alt_response(409, "CONFLICT")
     def post(self, run_id: UUID) -> Response:
         """Stop a run at its next page boundary; what is loaded stays."""
-        lifecycle.cancel(rest.dependencies(), run_id)
         with rest.writing() as session:
-            run = stored_runs.get(session, run_id)
-            rest.audit(session, "run.cancel", str(run_id), {"source": run.source})
-        return _accepted("cancelled", run_id, run.source, "The run was cancelled.")
+            source = lifecycle.cancel(session, run_id).source
+            rest.audit(session, "run.cancel", str(run_id), {"source": source})
+        return _accepted("cancelled", run_id, source, "The run was cancelled.")
 
 
 @blueprint.route("/runs/<uuid:run_id>/retry")
@@ -83,6 +83,32 @@ class Retry(MethodView):
     def post(self, run_id: UUID) -> Response:
         """Start a child run at the first step that did not finish; fetched pages are used again."""
         return _start_child(retrying.queue_retry, "retry", run_id, "The run is tried again.")
+
+
+@blueprint.route("/runs/retry")
+class RetryMany(MethodView):
+    """Try several runs again."""
+
+    @blueprint.requires("run")
+    @blueprint.arguments(RetryBody, required=False)
+    @blueprint.response(202, Triggered)
+    @blueprint.alt_response(404, "NOT_FOUND")
+    @blueprint.alt_response(409, "CONFLICT")
+    def post(self, body: dict[str, Any]) -> Response:
+        """Start a child of every run that broke off and matches, the newest of each source.
+
+        A run that cannot be tried again says why in its entry; if none can, the answer is 409.
+        """
+        if "status" in body:
+            body["statuses"] = [OLDER_STATUSES.get(name, name) for name in body.pop("status")]
+        outcomes = retrying.retry_matching(rest.dependencies(), actor=rest.actor(), **body)
+        if not outcomes:
+            raise NotFoundError("There is no such run that broke off.")
+        started = [outcome for outcome in outcomes if outcome.child_run_id is not None]
+        if not started:
+            raise ConflictError(outcomes[0].reason or "", source=outcomes[0].source)
+        message = f"{len(started)} of {len(outcomes)} runs are tried again."
+        return _answer("triggered", [_retried(outcome) for outcome in outcomes], message)
 
 
 @blueprint.route("/runs/<uuid:run_id>/replay")
@@ -108,15 +134,32 @@ def _start_child(queue: Callable[..., Run], verb: str, run_id: UUID, message: st
 
 
 def _accepted(status: str, run_id: UUID, source: str, message: str) -> Response:
-    links = {"run": f"/runs/{run_id}", "events": f"/runs/{run_id}/events"}
+    entry = {"run_id": str(run_id), "source": source, "status": status, "links": _links(run_id)}
+    return _answer("triggered" if status == "queued" else status, [entry], message)
+
+
+def _retried(outcome: Retried) -> dict[str, Any]:
+    entry = {"source": outcome.source, "parent_run_id": str(outcome.run_id)}
+    if outcome.child_run_id is None:
+        return entry | {"run_id": None, "status": "conflict", "reason": outcome.reason, "links": {}}
+    links = _links(outcome.child_run_id)
+    return entry | {"run_id": str(outcome.child_run_id), "status": "queued", "links": links}
+
+
+def _links(run_id: UUID) -> dict[str, str]:
+    return {"run": f"/runs/{run_id}", "events": f"/runs/{run_id}/events"}
+
+
+def _answer(status: str, entries: list[dict[str, Any]], message: str) -> Response:
     body = {
-        "status": "triggered" if status == "queued" else status,
+        "status": status,
         "timestamp": encoding.rfc3339(rest.dependencies().clock.now()),
         "message": message,
-        "runs": [{"run_id": str(run_id), "source": source, "status": status, "links": links}],
+        "runs": entries,
         "request_id": request_id(),
     }
-    return rest.send(Triggered().dump(body), 202, Location=f"/runs/{run_id}")
+    first = next(entry["run_id"] for entry in entries if entry["run_id"])
+    return rest.send(Triggered().dump(body), 202, Location=f"/runs/{first}")
 
 
 def _watch(run_id: UUID, after: int) -> Iterator[bytes]:

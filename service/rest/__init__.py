@@ -1,6 +1,6 @@
 """What every endpoint has without saying so."""
 
-from service.rest.admission import add_rate_limit_headers, admit
+from service.rest.admission import add_rate_limit_headers, admit, require
 from service.rest.answers import (
     about_request,
     actor,
@@ -39,6 +39,7 @@ __all__ = [
     "read_page",
     "reading",
     "refuse_arguments",
+    "require",
     "send",
     "send_export",
     "send_list",

@@ -32,6 +32,16 @@ def admit(scope: str) -> None:
     auth.authorise(caller, scope, api_auth=settings.api_auth)
 
 
+def require(scope: str) -> None:
+    """Ask for one more scope of the caller who is in.
+
+    Raises:
+        Unauthorized: No key, where one is needed for that.
+        Forbidden: The key lacks the scope.
+    """
+    auth.authorise(g.caller, scope, api_auth=dependencies().settings.api_auth)
+
+
 def counted_as(caller: auth.Caller, address: str | None) -> str:
     """Return the name under which a call is counted: the key's, or the address's without one."""
     return f"address:{address}" if caller.actor == "anonymous" else caller.actor

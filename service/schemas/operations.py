@@ -1,11 +1,9 @@
-"""Sources and the quarantine on the wire."""
+"""Sources on the wire."""
 
-from typing import ClassVar
+from marshmallow import fields
 
-from marshmallow import fields, validate
-
-from service.schemas.base import Answer, Exact, Moment, SourceName, Word
-from service.schemas.paging import Page, Paged, RequestMeta
+from service.schemas.base import Answer, Exact, Moment
+from service.schemas.paging import RequestMeta
 
 
 class SourceRow(Answer):
@@ -43,40 +41,3 @@ class SourceList(Answer):
     timestamp = Moment()
     api_latency_ms = fields.Float()
     meta = fields.Nested(RequestMeta)
-
-
-class RejectionItem(Answer):
-    """An item in quarantine."""
-
-    rejection_id = fields.Integer()
-    source = fields.String()
-    run_id = fields.UUID(allow_none=True)
-    page = fields.Integer()
-    item = fields.Integer()
-    external_id = fields.String(allow_none=True)
-    field = fields.String(metadata={"description": "The vendor's field at fault; `*` for all."})
-    rule = fields.String()
-    reason = fields.String()
-    payload = fields.String(metadata={"description": "The item as the vendor sent it."})
-    state = fields.String()
-    occurrences = fields.Integer()
-    created_at = Moment()
-    updated_at = Moment()
-
-
-class QuarantinePage(Page):
-    """A page of the quarantine, newest first."""
-
-    data = fields.List(fields.Nested(RejectionItem))
-
-
-class QuarantineQuery(Paged):
-    """Which rejections are wanted."""
-
-    MAX_LIMIT: ClassVar[int] = 200
-
-    source = SourceName()
-    run_id = fields.UUID()
-    rule = Word()
-    field = Word()
-    state = fields.String(validate=validate.OneOf(("open", "replayed", "discarded")))

@@ -6,8 +6,10 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from service.schemas.base import Answer, Arguments, Exact, Flag, Moment, SourceName, Word
 from service.schemas.paging import Paged, Pagination, RequestMeta, format_field
-from tasks.domain.runs import RunStatus
+from tasks.core import failpoints
+from tasks.domain.runs import COMPLETED, FINAL, RunStatus
 
+RETRIABLE = tuple(sorted(FINAL - COMPLETED))
 STATUSES = tuple(str(status) for status in RunStatus)
 OLDER_STATUSES = {"failure": "failed", "started": "running"}
 TRIGGERS = ("schedule", "api", "cli", "retry", "backfill", "replay")
@@ -105,6 +107,29 @@ class RunDetail(RunRow):
     )
 
 
+class FailureOverride(Arguments):
+    """What is to go wrong in a run; what is left out is any."""
+
+    point = fields.String(
+        validate=validate.OneOf(failpoints.NAMES), metadata={"description": "Where."}
+    )
+    type = fields.String(validate=validate.OneOf(failpoints.TYPES))
+    probability = fields.Float(
+        validate=validate.Range(0, 1), metadata={"description": "Of each place that is reached."}
+    )
+    at_record = fields.Integer(
+        strict=True,
+        validate=validate.Range(1, 2**31 - 1),
+        metadata={"description": "At this item of the run, counted from 1."},
+    )
+    seed = fields.Integer(strict=True, metadata={"description": "Makes the same choices again."})
+
+    @validates_schema
+    def _some_failure(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if not data:
+            raise ValidationError(f"Say what is to fail, by some of {', '.join(self.fields)}.")
+
+
 class TriggerBody(Arguments):
     """What to start."""
 
@@ -114,11 +139,31 @@ class TriggerBody(Arguments):
     full_refresh = Flag(metadata={"description": "Forget the checkpoint."})
     dry_run = Flag(metadata={"description": "Do all but publish."})
     reason = Word(max_length=500)
+    failure = fields.Nested(
+        FailureOverride,
+        metadata={
+            "description": "Injects failures into these runs. For the scope `admin`, and in "
+            "production only with `ALLOW_FAILURE_INJECTION=true`."
+        },
+    )
 
     @validates_schema
     def _some_source(self, data: dict[str, Any], **_kwargs: Any) -> None:
         if "sources" in data and not data["sources"]:
             raise ValidationError("Name at least one source, or leave it out.", "sources")
+
+
+class RetryBody(Arguments):
+    """Which runs are to be tried again; nothing said is all that failed or crashed."""
+
+    source = SourceName(metadata={"example": "coingecko"})
+    status = fields.List(
+        fields.String(validate=validate.OneOf((*RETRIABLE, "failure"))),
+        validate=validate.Length(min=1),
+        metadata={"description": "`failed` and `crashed` unless given."},
+    )
+    since = Moment(metadata={"description": "Queued at this time or later."})
+    until = Moment(metadata={"description": "Queued before this time."})
 
 
 class TriggeredRun(Answer):
@@ -131,6 +176,10 @@ class TriggeredRun(Answer):
     source = fields.String()
     status = fields.String(metadata={"description": "`queued`, or `conflict`."})
     links = fields.Dict(keys=fields.String(), values=fields.String())
+    parent_run_id = fields.String(
+        metadata={"description": "Of a retry: the run tried again.", "format": "uuid"}
+    )
+    reason = fields.String(metadata={"description": "Of a retry: why this run has no child."})
 
 
 class Triggered(Answer):

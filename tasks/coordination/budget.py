@@ -78,7 +78,8 @@ class RedisBudget:
         clock: Sleeps short waits and names the month.
         source: The source's name.
         limits: What it allows.
-        observe_wait: Told the source and the seconds of every wait, slept or given back.
+        observe_wait: Told the source and the seconds of every wait slept here; whoever is given a
+            wait back counts it.
     """
 
     def __init__(
@@ -114,7 +115,6 @@ class RedisBudget:
             return
         slept_s = 0.0
         while (wait_s := self._ask()) > 0:
-            self._observe_wait(self._source, wait_s)
             if slept_s + wait_s > LONGEST_SLEEP_S:
                 logger.info("budget_wait_returned", source=self._source, wait_s=wait_s)
                 raise BudgetWaitError(
@@ -122,7 +122,8 @@ class RedisBudget:
                     retry_after_s=wait_s,
                     source=self._source,
                 )
-            logger.debug("budget_waited", source=self._source, wait_s=wait_s)
+            logger.info("budget_waited", source=self._source, wait_s=wait_s)
+            self._observe_wait(self._source, wait_s)
             self._clock.sleep(wait_s)
             slept_s += wait_s
 

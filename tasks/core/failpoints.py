@@ -29,6 +29,7 @@ from tasks.core.errors import (
     UnavailableError,
     UnreadablePageError,
 )
+from tasks.core.logging import get_logger
 
 BEFORE_FETCH: Final = "extraction.before_fetch"
 AFTER_FETCH: Final = "extraction.after_fetch"
@@ -70,7 +71,10 @@ NAMES: Final = (
 """In the order in which a page comes by them."""
 
 KILL: Final = "kill"
-"""The type that ends the process as a crash would; for tests, nobody can ask for it by name."""
+"""The type that ends the process as a crash would."""
+HOLD: Final = "hold"
+"""The type that lets the process stand still until somebody continues it (``SIGCONT``), so that
+something can be done to it from outside at that very place."""
 RETRY_AFTER_S = 1.0
 
 _ERRORS: Mapping[str, Callable[[str], KasparroError]] = {
@@ -81,6 +85,8 @@ _ERRORS: Mapping[str, Callable[[str], KasparroError]] = {
     "rate_limit": lambda message: RateLimitedError(message, retry_after_s=RETRY_AFTER_S),
 }
 TYPES: Final = tuple(_ERRORS)
+"""What settings and the API offer; what befalls the process as a whole is for tests."""
+_SIGNALS = {KILL: signal.SIGKILL, HOLD: signal.SIGSTOP}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,11 +127,15 @@ class _Armed:
             self._fail(point)
 
     def _fail(self, point: str) -> None:
-        if self._wanted.type == KILL:
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise _ERRORS[self._wanted.type](f"Injected at {point}: {self._wanted.type}.")
+        kind = self._wanted.type
+        _log.warning("failure_injected", point=point, type=kind, pid=os.getpid())
+        if kind in _SIGNALS:
+            os.kill(os.getpid(), _SIGNALS[kind])
+        else:
+            raise _ERRORS[kind](f"Injected at {point}: {kind}.")
 
 
+_log = get_logger(__name__)
 _armed: ContextVar[_Armed | None] = ContextVar("armed_failures", default=None)
 
 
@@ -212,7 +222,7 @@ def _is_whole(value: Any) -> bool:
 
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "point": lambda value: value in NAMES,
-    "type": lambda value: value in TYPES,
+    "type": lambda value: value in TYPES or value in _SIGNALS,
     "probability": lambda value: type(value) in {int, float} and 0 <= value <= 1,
     "at_record": lambda value: _is_whole(value) and value > 0,
     "seed": _is_whole,

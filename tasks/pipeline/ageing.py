@@ -19,6 +19,8 @@ def age(dependencies: Dependencies) -> int:
         aged = ageing.take_expired(
             session, {source: policy.fresh_for_s for source, policy in trusted.items()}
         )
+        if aged:
+            consensus.lock(session, aged)
         decided: set[int] = set()
         for start in range(0, len(aged), _AT_ONCE):
             part = aged[start : start + _AT_ONCE]

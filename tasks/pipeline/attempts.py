@@ -143,13 +143,13 @@ def _fail(dependencies: Dependencies, run: Run, claim: Claim, error: KasparroErr
         if not kept:
             return None
         word = "retried" if decision.counts else "waited"
-        detail = {"delay_s": round(decision.delay_s, 3), "reason": str(error)}
+        detail = {**error.context, "delay_s": round(decision.delay_s, 3), "reason": str(error)}
         _note(session, claim, word, detail)
         if decision.counts:
             totals.add(session, "etl_retries_total", source=run.source, stage=claim.stage)
         else:
             totals.add(session, "etl_rate_limit_wait_seconds", decision.delay_s, source=run.source)
-    _log.info(f"stage_{word}", stage=claim.stage, page=claim.first, **detail)
+    _log.info(f"stage_{word}", **detail | {"stage": claim.stage, "page": claim.first})
     return decision
 
 
@@ -159,6 +159,7 @@ def _give_up(session: Session, run: Run, claim: Claim, error: KasparroError) -> 
     else:
         pages.release(session, claim, delay_s=0, error=str(error), counts=True)
     _note(session, claim, "failed", {"reason": str(error), **error.context})
+    totals.add(session, "etl_give_ups_total", source=run.source, stage=claim.stage)
     status = RunStatus.SKIPPED if isinstance(error, BudgetSpentError) else RunStatus.FAILED
     locked = runs.get(session, run.run_id, lock=True)
     lifecycle.end(session, locked, status, error=error)

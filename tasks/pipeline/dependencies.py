@@ -9,7 +9,7 @@ from uuid import UUID
 
 import redis
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, NotSupportedError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from tasks.core.clock import Clock
@@ -100,12 +100,24 @@ class Dependencies:
         except DBAPIError as error:
             if error.connection_invalidated or _may_pass(error):
                 raise UnavailableError(
-                    "The database did not answer.", cause=type(error.orig).__name__
+                    "The database did not answer.",
+                    cause=type(error.orig).__name__,
+                    sqlstate=_sqlstate(error),
                 ) from error
             raise
 
 
 def _may_pass(error: DBAPIError) -> bool:
-    """Tell by SQLSTATE class: connection 08, rollback 40, resources 53, locks 55, operator 57."""
-    state = getattr(error.orig, "pgcode", None)
-    return state is None or state[:2] in {"08", "40", "53", "55", "57"}
+    """Tell by SQLSTATE class: connection 08, rollback 40, resources 53, locks 55, operator 57.
+
+    Without one it was the driver that spoke: of a connection, unless it did not understand us.
+    """
+    state = _sqlstate(error)
+    if state is None:
+        return not isinstance(error, (ProgrammingError, DataError, NotSupportedError))
+    return state[:2] in {"08", "40", "53", "55", "57"}
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    state: str | None = getattr(error.orig, "pgcode", None)
+    return state

@@ -257,14 +257,14 @@ def end(
     return True
 
 
-def cancel(dependencies: Dependencies, run_id: UUID) -> None:
+def cancel(session: Session, run_id: UUID) -> Run:
     """Stop a run at its page boundary: loaded pages stay, the page in work rolls back.
 
     Raises:
         NotFoundError: If there is no such run.
         ConflictError: If it is finished.
     """
-    with dependencies.transaction() as session:
-        run = runs.get(session, run_id, lock=True)
-        runs.require_transition(run, RunStatus.CANCELLED)
-        end(session, run, RunStatus.CANCELLED)
+    run = runs.get(session, run_id, lock=True)
+    runs.require_transition(run, RunStatus.CANCELLED)
+    end(session, run, RunStatus.CANCELLED)
+    return run

@@ -88,11 +88,12 @@ def _load_quotes(
         pages=numbers,
         precedence={name: policy.precedence for name, policy in trusted.items()},
     )
-    quotes.append_history(session, run.source, run.run_id, numbers)
-    quotes.upsert(session, run.source, run.run_id, numbers)
     observed = quotes.touched_assets(session, run.source, run.run_id, numbers)
     touched = sorted({*observed, *linked.changed_assets})
     if touched:
+        consensus.lock(session, touched)
+        quotes.append_history(session, run.source, run.run_id, numbers)
+        quotes.upsert(session, run.source, run.run_id, numbers)
         decided = consensus.refresh(session, asset_ids=touched, policies=trusted)
         publication.append(session, decided, closed=linked.closed_assets)
         added = linked.founded - len(linked.closed_assets)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from tasks.core.errors import ConflictError, NotFoundError
 from tasks.domain.contracts import ContractMode
 from tasks.domain.pages import Page
 from tasks.domain.records import Item, Quote, Record
@@ -25,7 +26,7 @@ from tasks.store.staging import Staged
 from tasks.store.tables import RejectionRow, Run
 
 MAX_AT_ONCE = 1000
-"""A replay is one transaction; what is beyond this waits for the next call."""
+"""A decision is one transaction; what is beyond this waits for the next call."""
 
 
 class Replayed(NamedTuple):
@@ -37,6 +38,8 @@ class Replayed(NamedTuple):
         superseded: Items that change nothing, for something newer is known: closed like those
             that were loaded.
         rejected: Items that the rules still refuse; they stay open.
+        conflict: What stood in the way, so that nothing was done: an active run of the source
+            (``active_run_id`` in the context), or that it is not enabled.
     """
 
     source: str
@@ -44,6 +47,7 @@ class Replayed(NamedTuple):
     loaded: int
     superseded: int
     rejected: int
+    conflict: ConflictError | None = None
 
 
 class _Part(NamedTuple):
@@ -64,32 +68,74 @@ def replay(dependencies: Dependencies, selection: Selection, *, actor: Actor) ->
         selection: Which; of these the oldest :data:`MAX_AT_ONCE`.
         actor: Who asks.
 
+    Returns:
+        What became of each source's rejections.
+
     Raises:
-        ConflictError: If a source has an active run; sources before it are done.
+        NotFoundError: If one of the ids is of no rejection; nothing was done.
+        ConflictError: If nothing could be tried; see :class:`Replayed`.
     """
     with dependencies.transaction() as session:
+        _require(session, selection)
         rows = rejections.take(session, selection, limit=MAX_AT_ONCE)
         ids: dict[str, list[int]] = defaultdict(list)
         for row in rows:
-            if row.source in dependencies.connectors:
-                ids[row.source].append(row.rejection_id)
+            ids[row.source].append(row.rejection_id)
     done = []
     for source, chosen in sorted(ids.items()):
-        with dependencies.transaction() as session:
-            rows = rejections.take(session, Selection(ids=chosen), limit=MAX_AT_ONCE)
-            if rows:
-                done.append(_replay(dependencies, session, source, rows, actor))
+        try:
+            done += _replay_source(dependencies, source, chosen, actor)
+        except ConflictError as conflict:
+            done.append(Replayed(source, None, 0, 0, 0, conflict))
+    conflicts = [outcome.conflict for outcome in done if outcome.conflict is not None]
+    if conflicts and len(conflicts) == len(done):
+        raise conflicts[0]
     return done
 
 
-def discard(dependencies: Dependencies, selection: Selection, *, actor: Actor) -> int:
-    """Close open rejections without loading them, and return how many; they stay closed."""
+def _replay_source(
+    dependencies: Dependencies, source: str, ids: Sequence[int], actor: Actor
+) -> list[Replayed]:
+    if source not in dependencies.connectors:
+        raise ConflictError(f"The source {source!r} is not enabled.", source=source)
     with dependencies.transaction() as session:
-        ids = rejections.discard(session, selection)
+        rows = rejections.take(session, Selection(ids=ids), limit=MAX_AT_ONCE)
+        return [_replay(dependencies, session, source, rows, actor)] if rows else []
+
+
+def discard(dependencies: Dependencies, selection: Selection, *, actor: Actor) -> list[int]:
+    """Close open rejections without loading them; they stay closed.
+
+    Args:
+        dependencies: Of this process.
+        selection: Which; of these the oldest :data:`MAX_AT_ONCE`.
+        actor: Who asks.
+
+    Returns:
+        The ids of those that were closed.
+
+    Raises:
+        NotFoundError: If one of the ids is of no rejection; nothing was done.
+    """
+    with dependencies.transaction() as session:
+        _require(session, selection)
+        ids = rejections.discard(session, selection, limit=MAX_AT_ONCE)
         if ids:
             audit.add(session, actor, "quarantine.discard", "quarantine", {"ids": ids})
             versions.bump(session, "runs")
-        return len(ids)
+        return ids
+
+
+def count_open(dependencies: Dependencies, selection: Selection) -> int:
+    """Return how many rejections of a selection are open."""
+    with dependencies.transaction() as session:
+        return rejections.count_open(session, selection)
+
+
+def _require(session: Session, selection: Selection) -> None:
+    unknown = rejections.unknown(session, selection.ids or ())
+    if unknown:
+        raise NotFoundError(f"There are no rejections {unknown}.", ids=unknown)
 
 
 def _replay(
@@ -109,8 +155,13 @@ def _replay(
         ids = [entry.record.external_id for entry in staged]
         loaded = runs.count_latest(session, run, ids)
         outcome = Replayed(source, run.run_id, loaded, len(staged) - loaded, rejected)
-    detail = outcome._asdict() | {"run_id": str(outcome.run_id)}
-    detail |= {"ids": [row.rejection_id for row in rows]}
+    detail = {
+        "run_id": outcome.run_id and str(outcome.run_id),
+        "loaded": outcome.loaded,
+        "superseded": outcome.superseded,
+        "rejected": outcome.rejected,
+        "ids": [row.rejection_id for row in rows],
+    }
     audit.add(session, actor, "quarantine.replay", f"source/{source}", detail)
     return outcome
 

@@ -11,7 +11,8 @@ from tasks.core.errors import CallerError, ConflictError
 from tasks.domain.runs import ACTIVE, BACKFILL, COMPLETED, FINAL, RunStatus
 from tasks.pipeline import lifecycle
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import runs
+from tasks.store import audit, runs
+from tasks.store.audit import Actor
 from tasks.store.tables import Run
 
 RETRIABLE = FINAL - COMPLETED
@@ -27,13 +28,13 @@ class Retried(NamedTuple):
     reason: str | None = None
 
 
-def retry(dependencies: Dependencies, run_id: UUID, *, request_id: str | None = None) -> UUID:
+def retry(dependencies: Dependencies, run_id: UUID, *, actor: Actor) -> UUID:
     """Queue the child of a run that broke off, and send its first messages.
 
     Args:
         dependencies: Of this process.
         run_id: The run to try again.
-        request_id: Of the API call that asked for it.
+        actor: Who asks.
 
     Returns:
         The child's id.
@@ -43,7 +44,8 @@ def retry(dependencies: Dependencies, run_id: UUID, *, request_id: str | None = 
         ConflictError: As :func:`queue_retry`.
     """
     with dependencies.transaction() as session:
-        child = queue_retry(dependencies, session, run_id, request_id=request_id).run_id
+        child = queue_retry(dependencies, session, run_id, request_id=actor.request_id).run_id
+        audit.add(session, actor, "run.retry", str(run_id), {"child": str(child)})
     lifecycle.announce(dependencies, [child])
     return child
 
@@ -53,9 +55,10 @@ def queue_retry(
 ) -> Run:
     """Queue the child in the caller's transaction; call :func:`lifecycle.announce` after it.
 
-    The child has its parent's options, works on the parent's stored pages whatever their age, and
-    asks the source only for what the parent never got. When a later run has completed meanwhile,
-    the child fills the gap but leaves the checkpoint where that run has put it.
+    The child has its parent's options but for failures that were asked for, works on the parent's
+    stored pages whatever their age, and asks the source only for what the parent never got. When a
+    later run has completed meanwhile, the child fills the gap but leaves the checkpoint where that
+    run has put it.
 
     Raises:
         NotFoundError: If there is no such run, or its source is not enabled any more.
@@ -64,7 +67,7 @@ def queue_retry(
     """
     parent = runs.get(session, run_id, lock=True)
     _check(parent)
-    options = dict(parent.options)
+    options = {name: value for name, value in parent.options.items() if name != "failure"}
     if runs.has_completed_since(session, parent):
         options["keep_checkpoint"] = True
     child = lifecycle.insert_run(
@@ -99,6 +102,7 @@ def _check(parent: Run) -> None:
 def retry_matching(
     dependencies: Dependencies,
     *,
+    actor: Actor,
     source: str | None = None,
     statuses: Collection[str] = (RunStatus.FAILED, RunStatus.CRASHED),
     since: datetime | None = None,
@@ -110,6 +114,7 @@ def retry_matching(
 
     Args:
         dependencies: Of this process.
+        actor: Who asks; each child is written down.
         source: Only of this source.
         statuses: Only these; those that cannot be tried again are left out.
         since: Only those queued then or later.
@@ -124,11 +129,12 @@ def retry_matching(
             until=until,
             limit=MOST_AT_ONCE,
         )
-    return [_outcome(dependencies, run) for run in found]
+    return [_outcome(dependencies, run, actor) for run in found]
 
 
-def _outcome(dependencies: Dependencies, run: Run) -> Retried:
+def _outcome(dependencies: Dependencies, run: Run, actor: Actor) -> Retried:
     try:
-        return Retried(run.run_id, run.source, retry(dependencies, run.run_id))
+        child = retry(dependencies, run.run_id, actor=actor)
+        return Retried(run.run_id, run.source, child)
     except CallerError as refusal:
         return Retried(run.run_id, run.source, None, str(refusal))

@@ -49,17 +49,25 @@ _FIGURES = {
 }
 
 
+def lock(session: Session, asset_ids: Sequence[int]) -> None:
+    """Lock assets, and all that share a ticker with them, in the order of their ids.
+
+    Whoever writes observations does this first: :func:`refresh` writes what became of the
+    observations of other sources, and whoever held those while waiting for an asset would wait in
+    a circle.
+    """
+    tickers.lock(session, asset_ids, [])
+
+
 def refresh(
     session: Session, *, asset_ids: Sequence[int], policies: Mapping[str, SourcePolicy]
 ) -> set[int]:
     """Publish anew what the latest observations say of these assets.
 
-    Their rows, and those of all assets of their tickers, are locked in the order of their ids
-    first, so that two sources can be loaded side by side. Names follow the source that goes
-    first; at last the tickers' owners are decided again.
+    Names follow the source that goes first; at last the tickers' owners are decided again.
 
     Args:
-        session: Of the load's transaction, after it wrote the observations.
+        session: Of a transaction that called :func:`lock` before it wrote any observation.
         asset_ids: The assets observed, and those that lost an item.
         policies: Of the configured sources. Observations of others are stale, but still there.
 

@@ -12,6 +12,8 @@ TABLES = {"quote_history": "observed_at", "asset_history": "valid_from"}
 """The partitioned tables, and by what."""
 
 _EXISTS = text("select to_regclass(:name) is not null")
+# Any constant of ours: whoever makes a partition waits for others who do, and then finds theirs.
+_LOCK = text("select pg_advisory_xact_lock(7202613)")
 _HAS_STRAYS = "select exists (select from {table}_default where {within})"
 _WITHIN = "{column} >= '{first}' and {column} < '{end}'"
 _CREATE = "create table {name} partition of {table} for values from ('{first}') to ('{end}')"
@@ -48,15 +50,22 @@ def ensure(session: Session, table: str, *, since: datetime, until: datetime) ->
 
 def _ensure(session: Session, table: str, month: datetime) -> bool:
     end = _after(month, 1)
-    column = TABLES[table]
-    facts = {"table": table, "name": f"{table}_{month:%Y%m}", "first": month, "end": end}
+    column, name = TABLES[table], f"{table}_{month:%Y%m}"
+    facts = {"table": table, "name": name, "first": month, "end": end}
     facts["within"] = _WITHIN.format(column=column, first=month, end=end)
-    if session.scalar(_EXISTS, {"name": facts["name"]}):
+    if _exists(session, name):
+        return False
+    session.execute(_LOCK)
+    if _exists(session, name):
         return False
     has_strays = session.scalar(text(_HAS_STRAYS.format(**facts)))
     for statement in _CARRY if has_strays else (_CREATE,):
         session.execute(text(statement.format(**facts)))
     return True
+
+
+def _exists(session: Session, name: str) -> bool:
+    return bool(session.scalar(_EXISTS, {"name": name}))
 
 
 def _months(since: datetime, until: datetime) -> Iterable[datetime]:

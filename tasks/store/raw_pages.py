@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from struct import pack
@@ -15,7 +14,7 @@ from sqlalchemy.orm import Session, aliased, defer
 
 from tasks.domain.pages import Page
 from tasks.domain.records import Item
-from tasks.store import database
+from tasks.store import copying, database
 from tasks.store.tables import RawPage, RunPage
 
 _SET_ITEMS = text("update raw_pages set items = cast(:items as jsonb) where raw_page_id = :id")
@@ -71,16 +70,6 @@ Known = Mapping[tuple[str, bytes], Earlier]
 """Stored pages by what was asked and the SHA-256 of what came."""
 
 
-class _Rows:
-    """Rows for ``COPY``, made as the server takes them, so that one page at a time is in memory."""
-
-    def __init__(self, rows: Iterator[bytes]) -> None:
-        self._rows = rows
-
-    def read(self, _size: int) -> bytes:
-        return next(self._rows, b"")
-
-
 def known(session: Session, source: str, run_id: UUID) -> Known:
     """Return the pages of which ``run_id`` need not load a thing if they come again."""
     rows = session.execute(_KNOWN, {"source": source, "run_id": run_id})
@@ -115,8 +104,7 @@ def add(
         yield _TAIL
 
     moment = database.now(session)
-    with closing(session.connection().connection.cursor()) as cursor:
-        cursor.copy_expert(_COPY, _Rows(rows()))
+    copying.send(session, _COPY, copying.Stream(rows()))
     return repeated
 
 

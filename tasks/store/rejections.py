@@ -55,7 +55,8 @@ def add(session: Session, source: str, row: RunPage, entries: Iterable[Quarantin
     }
     if not rows:
         return
-    statement = insert(RejectionRow).values(list(rows.values()))
+    # In the order of their key, so that two batches with the same items never wait in a circle.
+    statement = insert(RejectionRow).values([rows[key] for key in sorted(rows)])
     is_new = RejectionRow.raw_page_id.is_distinct_from(statement.excluded.raw_page_id)
     session.execute(
         statement.on_conflict_do_update(
@@ -124,13 +125,26 @@ def mark_replayed(session: Session, source: str, run_id: UUID, digests: Sequence
     )
 
 
-def discard(session: Session, selection: Selection) -> list[int]:
-    """Close the open rejections of a selection without loading anything; return their ids."""
-    return list(
-        session.scalars(
-            update(RejectionRow)
-            .where(*selection.conditions())
-            .values(state="discarded", updated_at=func.now())
-            .returning(RejectionRow.rejection_id)
-        )
+def discard(session: Session, selection: Selection, *, limit: int) -> list[int]:
+    """Close the oldest open rejections of a selection and return their ids."""
+    ids = [row.rejection_id for row in take(session, selection, limit=limit)]
+    session.execute(
+        update(RejectionRow)
+        .where(RejectionRow.rejection_id.in_(ids))
+        .values(state="discarded", updated_at=func.now())
     )
+    return ids
+
+
+def unknown(session: Session, ids: Sequence[int]) -> list[int]:
+    """Return those of these ids that no rejection has, in any state."""
+    if not ids:
+        return []
+    statement = select(RejectionRow.rejection_id).where(RejectionRow.rejection_id.in_(ids))
+    return sorted(set(ids) - set(session.scalars(statement)))
+
+
+def count_open(session: Session, selection: Selection) -> int:
+    """Return how many rejections of a selection are open."""
+    statement = select(func.count()).select_from(RejectionRow).where(*selection.conditions())
+    return session.scalars(statement).one()

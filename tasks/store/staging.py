@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 from sqlalchemy.orm import Session
 
 from tasks.domain.records import NewsEntry, Quote, Record
@@ -18,6 +18,15 @@ _TABLES: dict[str, type[StagedQuote | StagedNews]] = {
     "news": StagedNews,
     "history": StagedQuote,
 }
+_DISCARD = [
+    text(
+        f"""
+        delete from {table.__tablename__} where ctid = any(array(
+          select ctid from {table.__tablename__} where run_id = :run_id for update skip locked))
+        """  # noqa: S608 - put together from constants
+    )
+    for table in (StagedQuote, StagedNews)
+]
 
 
 class Staged(NamedTuple):
@@ -58,6 +67,10 @@ def clear(session: Session, kind: str, run_id: UUID, pages: Sequence[int]) -> No
 
 
 def discard(session: Session, run_id: UUID) -> None:
-    """Remove whatever a run left in staging."""
-    for table in (StagedQuote, StagedNews):
-        session.execute(delete(table).where(table.run_id == run_id))
+    """Remove what a run left in staging, but for rows that a worker is about to remove.
+
+    Whoever ends a run holds its row; waiting here for a load, which will wait for that row, would
+    be a deadlock. The load is too late and rolls back, and retention takes what then is left.
+    """
+    for statement in _DISCARD:
+        session.execute(statement, {"run_id": run_id})

@@ -1,7 +1,7 @@
 """Counters that never go down: they live in the database, in the transaction that earns them."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -52,6 +52,24 @@ def add(session: Session, name: str, amount: Decimal | float = 1, **labels: str)
         labels: Label values by name.
     """
     add_all(session, [(_counted(name, labels), amount)])
+
+
+def add_each(
+    session: Session, name: str, label: str, amounts: Mapping[str, int], **labels: str
+) -> None:
+    """Raise the counters of one name that differ in one label.
+
+    Args:
+        session: As :func:`add`.
+        name: As :func:`add`.
+        label: Name of that label.
+        amounts: By its value.
+        labels: The other labels' values by name.
+    """
+    add_all(
+        session,
+        [(_counted(name, labels | {label: value}), count) for value, count in amounts.items()],
+    )
 
 
 def add_all(session: Session, amounts: Iterable[tuple[Counted, Decimal | float]]) -> None:

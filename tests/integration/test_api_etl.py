@@ -198,6 +198,56 @@ def test_a_run_is_cancelled_once_and_then_tried_again(api, key):
     assert (body["parent_run_id"], body["trigger"]) == (run_id, "retry")
 
 
+def failed(api, key, source):
+    """Return a run that broke off."""
+    run = api.post("/etl/run", headers=key, json={"sources": [source]}).json["runs"][0]
+    with api.transaction() as session:
+        lifecycle.end(session, runs.active(session, source), RunStatus.FAILED)
+    return run["run_id"]
+
+
+def test_runs_that_broke_off_are_tried_again_together(api, key):
+    older, newer, other = (failed(api, key, source) for source in ("csv", "csv", "rss"))
+    answer = api.post("/runs/retry", headers=key, json={"status": ["failure"]})
+    assert answer.status_code == 202
+    entries = {entry["parent_run_id"]: entry for entry in answer.json["runs"]}
+    assert [entries[run]["status"] for run in (newer, other, older)] == [
+        "queued",
+        "queued",
+        "conflict",
+    ]
+    assert entries[newer]["run_id"] in entries[older]["reason"]
+    child = api.get(entries[newer]["links"]["run"]).json
+    assert (child["parent_run_id"], child["trigger"]) == (newer, "retry")
+    with api.transaction() as session:
+        audited = session.scalars(select(AuditEntry).where(AuditEntry.action == "run.retry")).all()
+    assert {(entry.subject, entry.actor[:4]) for entry in audited} == {
+        (newer, "key:"),
+        (other, "key:"),
+    }
+    again = api.post("/runs/retry", headers=key, json={"source": "csv"})
+    assert (again.status_code, again.json["source"]) == (409, "csv")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (None, 404),
+        ({"source": "rss_feed"}, 404),
+        ({"status": []}, 422),
+        ({"status": ["success"]}, 422),
+        ({"since": "yesterday"}, 422),
+        ({"until": "2020-01-01"}, 404),
+        ({"run_ids": []}, 422),
+    ],
+)
+def test_a_bulk_retry_says_what_is_wrong_with_its_filter(api, key, body, status):
+    failed(api, key, "csv")
+    body = {"source": "coingecko"} if body is None else body
+    assert api.post("/runs/retry", headers=key, json=body).status_code == status
+    assert run_count(api) == 1
+
+
 def test_the_events_of_a_run_end_with_its_final_state(api, key):
     run_id = api.post("/etl/run", headers=key, json={"sources": ["csv"]}).json["runs"][0]["run_id"]
     api.post(f"/runs/{run_id}/cancel", headers=key)

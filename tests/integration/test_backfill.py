@@ -21,6 +21,7 @@ from tasks.simulator.simulator import Simulator
 from tasks.sources import registry
 from tasks.sources.gates import OpenGate
 from tasks.sources.http import HttpLimits, RequestsHttpClient
+from tasks.store.audit import Actor
 from tests.support.api import exact
 from tests.support.engine import ScriptedConnector, coin, workbench
 
@@ -162,7 +163,7 @@ def test_one_that_ran_out_of_budget_goes_on_next_month(bench, client):
     client.failures = {2: BudgetSpentError("The calls of this month are made.")}
     run = _backfill(bench, since=90)
     assert run.status == "skipped"
-    retrying.retry(bench.dependencies, run.run_id)
+    retrying.retry(bench.dependencies, run.run_id, actor=Actor("operator"))
     bench.drain()
     child = bench.one("select * from etl_runs where parent_run_id = :id", id=run.run_id)
     assert (child.status, child.trigger, len(client.asked)) == ("success", "backfill", 3)

@@ -48,6 +48,21 @@ def test_a_file_is_loaded_once_and_then_only_what_is_appended(bench, directory):
     )
 
 
+def test_another_order_of_columns_and_another_name_double_nothing(bench, directory):
+    path = directory / "prices.csv"
+    path.write_text(HEADER + "A,A Coin,1,2026-11-01\nB,B Coin,2,2026-11-01\n")
+    bench.run("csv")
+    path.write_text("date,price,name,symbol\n2026-11-02,3,A Coin,A\n2026-11-02,4,B Coin,B\n")
+    assert tuple(counts(bench, bench.run("csv"))) == ("success", 2, 0, 0)
+    path.rename(directory / "renamed.csv")
+    assert counts(bench, bench.run("csv")).status == "success"
+    assert tuple(counts(bench, bench.run("csv"))) == ("success", 0, 0, 2)
+    quotes = bench.rows("select symbol, price_usd from quotes order by 1")
+    assert [tuple(row) for row in quotes] == [("A", 3), ("B", 4)]
+    assert bench.one("select count(*) from quote_history").count == 4
+    assert bench.one("select count(*) from assets").count == 2
+
+
 def test_a_broken_file_makes_the_run_partial_and_says_why(bench, directory):
     (directory / "good.csv").write_text(HEADER + "A,A Coin,1,2026-11-01\n")
     (directory / "broken.csv").symlink_to(directory / "gone")

@@ -8,8 +8,9 @@ import pytest
 from tasks.core import failpoints
 from tasks.core.errors import InvalidInputError, KasparroError
 from tasks.core.settings import load_settings
-from tests.support.crashes import BigPages, failing, recover, run_in_process
+from tests.support.crashes import BigPages, cut_database, failing, recover, run_in_process
 from tests.support.engine import coin, workbench
+from tests.support.outcomes import check, tables
 
 pytestmark = pytest.mark.integration
 
@@ -26,25 +27,12 @@ def _round(number):
     ]
 
 
-KINDS = {"network_error": _round(2), "validation_error": _round(3), failpoints.KILL: _round(4)}
-
-
-TABLES = {
-    "quotes": "select source, external_id, symbol, name, price_usd, observed_at, digest::text, use",
-    "quote_history": "select source, external_id, observed_at, price_usd",
-    "assets": "select wire_id, slug_id, ticker, name, price_usd, source, sources_used",
-    "asset_links": "select source, external_id, method, confidence, status",
-    "rejections": "select source, external_id, field, rule, reason, payload, state, occurrences",
-    "etl_checkpoints": "select source, checkpoint",
-    "staged_quotes": "select external_id",
+KINDS = {
+    "network_error": _round(2),
+    "validation_error": _round(3),
+    failpoints.KILL: _round(4),
+    failpoints.HOLD: _round(5),  # and meanwhile the database cuts its connections
 }
-
-
-def tables(bench):
-    return {
-        name: sorted(map(str, bench.rows(f"{columns} from {name}")))
-        for name, columns in TABLES.items()
-    }
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +67,14 @@ def disturb(bench, settings, point, kind):
     """Break a run with one failure."""
     record = 4 if point == failpoints.AT_RECORD else None
     wanted = failing(settings, point=point, type=kind, at_record=record)
+    pages = bench.connectors["coingecko"].pages
     if kind == failpoints.KILL:
-        assert run_in_process(wanted, bench.connectors["coingecko"].pages) == -signal.SIGKILL
+        assert run_in_process(wanted, pages) == -signal.SIGKILL
+        return
+    if kind == failpoints.HOLD:
+        cuts = []
+        run_in_process(wanted, pages, lambda: cuts.append(cut_database(bench, "workbench")))
+        assert cuts
         return
     sound, run_id, messages = bench.dependencies, bench.start(), bench.publisher.messages
     bench.dependencies = replace(sound, settings=wanted)
@@ -95,43 +89,10 @@ def disturb(bench, settings, point, kind):
     messages.clear()
 
 
-def check_history(bench):
-    """Each stage of each page was finished once, and nothing was finished that was not begun."""
-    rows = bench.rows(
-        """
-        select coalesce(r.resumed_run_id, r.run_id) as first, e.stage, e.page,
-          count(*) filter (where e.event like '%\\_started') as started,
-          count(*) filter (where e.event like '%\\_finished') as finished
-        from run_events e join etl_runs r using (run_id)
-        where e.stage is not null group by 1, 2, 3
-        """
-    )
-    assert all(row.started >= row.finished for row in rows)
-    runs = bench.rows("select * from etl_runs order by queued_at")
-    for run in runs:
-        assert run.finished_at is not None
-        pages = bench.one(
-            "select count(*) as n, coalesce(sum(records), 0) as records, sum(rejected) as rejected "
-            "from run_pages where run_id = :id and state = 'loaded'",
-            id=run.run_id,
-        )
-        if run.status in {"success", "partial"} and run.resumed_run_id is None:
-            assert (run.pages, run.records_processed) == (pages.n, pages.records)
-            assert run.records_failed == pages.rejected
-    assert runs[-1].status == ("partial" if runs[-1].records_failed else "success")
-
-
-def check(bench, expected):
-    found = tables(bench)
-    for name, rows in expected.items():
-        assert found[name] == rows, name
-    check_history(bench)
-
-
 @pytest.mark.parametrize("point", failpoints.NAMES)
 def test_a_failure_at_any_failpoint_costs_nothing(bench, settings, source, undisturbed, point):
-    """An error that passes, one that does not, and the death of the process (which also proves
-    that the failpoint is reached)."""
+    """An error that passes, one that does not, the death of the process, and the loss of its
+    connections to the database (of which both also prove that the failpoint is reached)."""
     for kind, source.pages in KINDS.items():
         disturb(bench, settings, point, kind)
         recover(bench)

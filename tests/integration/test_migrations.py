@@ -1,3 +1,5 @@
+import multiprocessing
+
 import pytest
 from alembic import command
 from sqlalchemy import create_engine, inspect
@@ -31,3 +33,10 @@ def test_the_schema_goes_up_and_down_and_up_again(databases):
 def test_a_migrated_database_is_at_the_head(database_url):
     engine = create_engine(database_url, poolclass=NullPool)
     assert migrate.current_revision(engine) == migrate.head_revision()
+
+
+def test_several_migrators_at_once_migrate_once(databases):
+    with databases.empty() as url, multiprocessing.get_context("forkserver").Pool(3) as pool:
+        pool.map(migrate.upgrade, [url] * 3, chunksize=1)
+        engine = create_engine(url, poolclass=NullPool)
+        assert migrate.current_revision(engine) == migrate.head_revision()

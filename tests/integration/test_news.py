@@ -43,11 +43,13 @@ def test_an_entry_is_linked_by_the_load_that_brings_it(bench):
     assert _links(bench) == [("Bitcoin and $SOL rise", "SOL"), ("Bitcoin and $SOL rise", "BTC")]
 
 
-def test_an_edited_entry_is_linked_anew(bench, feed):
+def test_an_edited_entry_is_updated_and_linked_anew(bench, feed):
     bench.run()
     bench.run("rss")
     feed.entries = [entry("a", "Harmony (ONE) rises"), entry("b", "One more day")]
     bench.run("rss")
+    titles = bench.rows("select title from news order by external_id")
+    assert [row.title for row in titles] == ["Harmony (ONE) rises", "One more day"]
     assert _links(bench) == [("Harmony (ONE) rises", "ONE")]
 
 

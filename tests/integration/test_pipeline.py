@@ -18,6 +18,7 @@ from tasks.core.errors import (
 )
 from tasks.domain.runs import Stage
 from tasks.pipeline import ageing, lifecycle, sweeping
+from tasks.sources.base import Fetched
 from tests.support.engine import ScriptedConnector, coin, workbench
 
 pytestmark = pytest.mark.integration
@@ -180,6 +181,8 @@ def test_waiting_for_budget_is_no_attempt(bench, source):
     for _ in range(10):
         again = bench.step(message)
         assert (again.delay_s, again.counts) == (5, False)
+    waited = bench.one("select value from metric_totals where name = 'etl_rate_limit_wait_seconds'")
+    assert waited.value == 50
     source.pages[0] = PAGES[0]
     bench.drain()
     assert bench.status(run_id) == "success"
@@ -192,6 +195,30 @@ def test_an_outage_is_tried_again_and_then_fails_the_run(bench, source):
     assert (run.status, run.error_message) == ("failed", "Nobody answers.")
     retries = bench.one("select count(*) as n from run_events where event = 'fetch_retried'").n
     assert retries == 4
+    counted = bench.rows("select name, value from metric_totals where name ~ 'retries|give_ups'")
+    assert {row.name: row.value for row in counted} == {
+        "etl_retries_total": 4,
+        "etl_give_ups_total": 1,
+    }
+
+
+def test_what_goes_wrong_while_an_answer_is_cut_is_the_sources_own(bench, source):
+    """A large answer is cut into pages while the database takes them."""
+
+    def cut(pages):
+        yield from pages
+        raise PermanentError("The file ends in the middle.")
+
+    whole = source.fetch
+
+    def fetch(*asked):
+        fetched = whole(*asked)
+        return Fetched(pages=cut(fetched.pages), next_cursor=fetched.next_cursor)
+
+    source.fetch = fetch
+    run = bench.one("select * from etl_runs where run_id = :id", id=bench.run())
+    assert (run.status, run.error_message) == ("failed", "The file ends in the middle.")
+    assert bench.rows("select 1 from raw_pages") == []
 
 
 def test_a_failed_run_leaves_the_checkpoint_as_it_was(bench, source):
@@ -252,11 +279,11 @@ def test_pages_cut_from_one_answer_are_stored_together(bench, source):
 def test_a_cancelled_run_stops_and_keeps_what_is_loaded(bench):
     run_id = bench.start()
     bench.step(bench.publisher.messages.pop(0))
-    lifecycle.cancel(bench.dependencies, run_id)
+    bench.cancel(run_id)
     bench.drain()
     assert bench.status(run_id) == "cancelled"
     with pytest.raises(ConflictError, match="cancelled"):
-        lifecycle.cancel(bench.dependencies, run_id)
+        bench.cancel(run_id)
 
 
 def test_a_dry_run_writes_no_market_data_and_moves_no_checkpoint(bench):

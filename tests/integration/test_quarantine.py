@@ -79,7 +79,7 @@ def test_a_replay_loads_once_what_the_rules_let_through_now(bench, settings):
     bench.run()
     mend(bench, settings)
     (done,) = replay(bench)
-    assert done[2:] == (1, 0, 0)
+    assert (done.loaded, done.superseded, done.rejected) == (1, 0, 0)
     quote = bench.one("select * from quotes where external_id = 'dear'")
     assert (quote.price_usd, quote.run_id) == (5000, done.run_id)
     assert bench.one("select price_usd from assets where name = 'Dear'").price_usd == 5000
@@ -143,6 +143,28 @@ def test_an_item_refused_for_two_reasons_is_loaded_once(bench, settings):
     replay(bench, Selection(rule="range"))
     states = bench.rows("select distinct state from rejections where external_id = 'dear'")
     assert [row.state for row in states] == ["replayed"]
+
+
+def test_a_source_that_is_not_enabled_any_more_is_no_hindrance_to_others(bench, settings):
+    bench.run()
+    mend(bench, settings)
+    others = {"coinpaprika": ScriptedConnector("coinpaprika")}
+    bench.dependencies = replace(bench.dependencies, connectors=others)
+    with pytest.raises(ConflictError, match="'coingecko' is not enabled"):
+        replay(bench)
+    assert bench.one("select state from rejections").state == "open"
+
+
+def test_of_several_sources_those_that_are_at_rest_are_replayed(settings, source):
+    other = ScriptedConnector("coinpaprika", pages=[[coin("alpha", "-1")]])
+    with workbench(ruled(settings, STRICT), source, other) as bench:
+        bench.run()
+        bench.run("coinpaprika")
+        mend(bench, settings)
+        active = bench.start()
+        (stood_back, tried) = replay(bench)
+        assert stood_back.conflict.context["active_run_id"] == str(active)
+        assert (tried.source, tried.rejected, tried.conflict) == ("coinpaprika", 1, None)
 
 
 def test_a_source_that_works_is_not_replayed_meanwhile(bench, settings):
@@ -236,8 +258,8 @@ def test_a_row_of_a_file_is_replayed_with_what_its_file_knows(settings, tmp_path
 
 def test_discarded_items_stay_discarded_and_somebody_did_it(bench, settings):
     bench.run()
-    assert quarantine.discard(bench.dependencies, EVERYTHING, actor=OPERATOR) == 1
-    assert quarantine.discard(bench.dependencies, EVERYTHING, actor=OPERATOR) == 0
+    assert len(quarantine.discard(bench.dependencies, EVERYTHING, actor=OPERATOR)) == 1
+    assert quarantine.discard(bench.dependencies, EVERYTHING, actor=OPERATOR) == []
     bench.run()
     row = bench.one("select * from rejections")
     assert (row.state, row.occurrences) == ("discarded", 2)

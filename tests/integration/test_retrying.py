@@ -1,16 +1,19 @@
 """Trying a run again, one at a time and many at once."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from tasks.core.errors import ConflictError, NotFoundError, PermanentError
-from tasks.pipeline import lifecycle, replaying, retrying
+from tasks.pipeline import replaying, retrying
+from tasks.store.audit import Actor
 from tests.support.engine import ScriptedConnector, coin, workbench
 
 pytestmark = pytest.mark.integration
 
+OPERATOR = Actor("operator", "request-1")
 PAGES = [[coin("alpha", "1"), coin("beta", "2")], [coin("gamma", "3")], [coin("delta", "4")]]
 TABLES = "select external_id, price_usd, observed_at from quotes order by 1"
 
@@ -36,7 +39,7 @@ def break_off(bench, source, page=2):
 
 
 def retry(bench, run_id):
-    child = retrying.retry(bench.dependencies, run_id)
+    child = retrying.retry(bench.dependencies, run_id, actor=OPERATOR)
     bench.drain()
     return bench.one("select * from etl_runs where run_id = :id", id=child)
 
@@ -62,7 +65,7 @@ def test_a_retry_reuses_the_pages_that_are_stored_however_old_they_are(bench, so
     source.pages_per_request = 3
     run_id = bench.start()
     bench.step(bench.publisher.messages.pop(0))
-    lifecycle.cancel(bench.dependencies, run_id)
+    bench.cancel(run_id)
     bench.publisher.messages.clear()
     age(bench, run_id, days=3)
     source.calls.clear()
@@ -76,8 +79,8 @@ def test_stored_pages_are_cut_into_batches_of_the_usual_size(bench, source):
     source.pages_per_request = 4
     run_id = bench.start()
     bench.step(bench.publisher.messages.pop(0))
-    lifecycle.cancel(bench.dependencies, run_id)
-    child = retrying.retry(bench.dependencies, run_id)
+    bench.cancel(run_id)
+    child = retrying.retry(bench.dependencies, run_id, actor=OPERATOR)
     batches = bench.rows("select batch from run_pages where run_id = :id order by page", id=child)
     assert [row.batch for row in batches] == [1, 1, 3, 3]
 
@@ -113,30 +116,30 @@ def test_a_retry_after_a_later_success_fills_the_gap_and_leaves_the_checkpoint(b
 def test_a_run_that_is_active_or_has_completed_is_not_tried_again(bench, source):
     run_id = bench.start()
     with pytest.raises(ConflictError, match="queued") as refusal:
-        retrying.retry(bench.dependencies, run_id)
+        retrying.retry(bench.dependencies, run_id, actor=OPERATOR)
     assert refusal.value.context["active_run_id"] == str(run_id)
     bench.drain()
     with pytest.raises(ConflictError, match="completed"):
-        retrying.retry(bench.dependencies, run_id)
+        retrying.retry(bench.dependencies, run_id, actor=OPERATOR)
 
 
 def test_a_replay_is_not_tried_again(bench):
     replay = replaying.replay(bench.dependencies, bench.run())
-    lifecycle.cancel(bench.dependencies, replay)
+    bench.cancel(replay)
     with pytest.raises(ConflictError, match="replay"):
-        retrying.retry(bench.dependencies, replay)
+        retrying.retry(bench.dependencies, replay, actor=OPERATOR)
 
 
 def test_an_active_run_of_the_source_is_named(bench, source):
     failed = break_off(bench, source)
     active = bench.start()
     with pytest.raises(ConflictError, match=str(active)):
-        retrying.retry(bench.dependencies, failed)
+        retrying.retry(bench.dependencies, failed, actor=OPERATOR)
 
 
 def test_a_run_that_does_not_exist_cannot_be_tried_again(bench):
     with pytest.raises(NotFoundError):
-        retrying.retry(bench.dependencies, "00000000-0000-0000-0000-000000000000")
+        retrying.retry(bench.dependencies, UUID(int=0), actor=OPERATOR)
 
 
 def test_a_bulk_retry_gives_each_source_one_child_and_says_why_others_have_none(bench, source):
@@ -144,13 +147,16 @@ def test_a_bulk_retry_gives_each_source_one_child_and_says_why_others_have_none(
     age(bench, first, days=1)
     second = break_off(bench, source)
     bench.run("coinpaprika")
-    outcomes = retrying.retry_matching(bench.dependencies)
+    outcomes = retrying.retry_matching(bench.dependencies, actor=OPERATOR)
     assert [outcome.run_id for outcome in outcomes] == [second, first]
     assert outcomes[0].child_run_id is not None
     assert outcomes[1].child_run_id is None
     assert str(outcomes[0].child_run_id) in outcomes[1].reason
     bench.drain()
     assert bench.status(outcomes[0].child_run_id) == "success"
+    entry = bench.one("select * from audit_log")
+    assert (entry.actor, entry.action, entry.subject) == ("operator", "run.retry", str(second))
+    assert entry.detail == {"child": str(outcomes[0].child_run_id)}
 
 
 def test_a_bulk_retry_keeps_to_its_filter(bench, source):
@@ -163,6 +169,8 @@ def test_a_bulk_retry_keeps_to_its_filter(bench, source):
         {"since": queued + timedelta(seconds=1)},
         {"until": queued},
     ):
-        assert retrying.retry_matching(bench.dependencies, **nothing) == []
-    (outcome,) = retrying.retry_matching(bench.dependencies, source="coingecko", since=queued)
+        assert retrying.retry_matching(bench.dependencies, actor=OPERATOR, **nothing) == []
+    (outcome,) = retrying.retry_matching(
+        bench.dependencies, actor=OPERATOR, source="coingecko", since=queued
+    )
     assert outcome.run_id == failed

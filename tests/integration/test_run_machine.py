@@ -22,7 +22,8 @@ from tasks.core.errors import (
     TransientError,
 )
 from tasks.domain.runs import ACTIVE, COMPLETED, FINAL, TRANSITIONS, RunStatus
-from tasks.pipeline import lifecycle, replaying, retrying, sweeping
+from tasks.pipeline import replaying, retrying, sweeping
+from tasks.store.audit import Actor
 from tests.support.engine import ScriptedConnector, coin, workbench
 
 pytestmark = pytest.mark.integration
@@ -146,14 +147,17 @@ class RunMachine(RuleBasedStateMachine):
         run = self.one_of(lambda run: run.status in ACTIVE, choice)
         if run is not None:
             may = run.status in ACTIVE
-            self.attempt(may, lambda: lifecycle.cancel(self.bench.dependencies, run.run_id))
+            self.attempt(may, lambda: self.bench.cancel(run.run_id))
 
     @rule(choice=st.integers(0, 99))
     def retry(self, choice):
         run = self.one_of(is_retriable, choice)
         if run is not None:
             may = is_retriable(run) and not self.active()
-            self.attempt(may, lambda: retrying.retry(self.bench.dependencies, run.run_id))
+            self.attempt(
+                may,
+                lambda: retrying.retry(self.bench.dependencies, run.run_id, actor=Actor("machine")),
+            )
 
     @rule(choice=st.integers(0, 99))
     def replay(self, choice):

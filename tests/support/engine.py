@@ -202,6 +202,10 @@ class Workbench:
         self.drain()
         return run_id
 
+    def cancel(self, run_id: UUID) -> None:
+        with self.dependencies.transaction() as session:
+            lifecycle.cancel(session, run_id)
+
     def rows(self, sql: str, **parameters: Any) -> list[Any]:
         with self.dependencies.engine.connect() as connection:
             return list(connection.execute(text(sql), parameters))

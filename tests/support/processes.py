@@ -21,14 +21,11 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str) ->
         time.sleep(_POLL)
 
 
-@contextmanager
-def running(
-    arguments: list[str], environment: Mapping[str, str], log: Path
-) -> Iterator[subprocess.Popen]:
-    """Run a program of this interpreter in its own process group, until the block ends."""
+def start(arguments: list[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen:
+    """Start a program of this interpreter in its own process group."""
     clean = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with log.open("ab") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, *arguments],
             env=clean | {"PYTHONPATH": str(ROOT)} | dict(environment),
             cwd=ROOT,
@@ -36,6 +33,14 @@ def running(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+@contextmanager
+def running(
+    arguments: list[str], environment: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen]:
+    """Run a program of this interpreter in its own process group, until the block ends."""
+    process = start(arguments, environment, log)
     try:
         yield process
     finally:
@@ -47,12 +52,16 @@ def running(
             process.wait()
 
 
+def worker_arguments(*, concurrency: int = 2, name: str = "worker") -> list[str]:
+    """Return what makes a Celery worker on all queues."""
+    return [
+        *("-m", "celery", "-A", "tasks.celery_app", "worker", "-n", f"{name}@%h"),
+        *("-c", str(concurrency), "--without-gossip", "--without-mingle", "-l", "INFO"),
+    ]
+
+
 def worker(
     environment: Mapping[str, str], log: Path, *, concurrency: int = 2, name: str = "worker"
 ):
     """Run a Celery worker on all queues."""
-    arguments = [
-        *("-m", "celery", "-A", "tasks.celery_app", "worker", "-n", f"{name}@%h"),
-        *("-c", str(concurrency), "--without-gossip", "--without-mingle", "-l", "INFO"),
-    ]
-    return running(arguments, environment, log)
+    return running(worker_arguments(concurrency=concurrency, name=name), environment, log)

@@ -91,7 +91,7 @@ def test_a_probability_of_none_and_of_all(probability, count):
     ("values", "field"),
     [
         ({"point": "nowhere"}, "failure.point"),
-        ({"type": "kill"}, "failure.type"),
+        ({"type": "explosion"}, "failure.type"),
         ({"probability": 1.5}, "failure.probability"),
         ({"probability": True}, "failure.probability"),
         ({"at_record": 0}, "failure.at_record"),

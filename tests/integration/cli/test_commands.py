@@ -58,11 +58,16 @@ def test_waiting_for_a_run_that_ends_badly_is_not_a_success(dependencies):
         waiting = pool.submit(kasparro_process, "run", "csv", "--wait", "--json")
         while (run := _active_run(dependencies)) is None:
             assert not waiting.done()
-        lifecycle.cancel(dependencies, run.run_id)
+        _cancel(dependencies, run.run_id)
         answer = waiting.result()
     assert answer.code == 1
     assert answer.json()[0]["status"] == "cancelled"
     assert "csv: cancelled" in answer.stderr
+
+
+def _cancel(dependencies, run_id):
+    with dependencies.transaction() as session:
+        lifecycle.cancel(session, run_id)
 
 
 def _active_run(dependencies):
@@ -130,9 +135,34 @@ def test_the_api_is_described_without_a_server(monkeypatch):
     assert "/data" in described["paths"]
 
 
+def test_runs_that_broke_off_are_tried_again_by_name_and_by_filter(dependencies):
+    broken = []
+    for source in ("csv", "rss"):
+        (row,) = kasparro("run", source, "--json").json()
+        _cancel(dependencies, UUID(row["run_id"]))
+        broken.append(row["run_id"])
+    assert kasparro("retry", "--json").json() == []
+    named = kasparro("retry", broken[0])
+    assert (named.code, f"a child of {broken[0]}" in named.stderr) == (0, True)
+    again = kasparro("retry", broken[0])
+    assert (again.code, "has an active run" in again.stderr) == (75, True)
+    outcomes = kasparro("retry", "--status", "cancelled", "--json").json()
+    found = {outcome["source"]: outcome for outcome in outcomes}
+    assert found["rss"]["child_run_id"] is not None
+    assert (found["csv"]["child_run_id"], "active run" in found["csv"]["reason"]) == (None, True)
+    assert kasparro("retry", UUID(int=1)).code == 2
+
+
+def test_what_a_source_brought_is_replayed_by_time(dependencies):
+    none = kasparro("replay", "csv", "--from", "2026-01-01", "--to", "2026-01-02")
+    assert (none.code, "No page is stored" in none.stderr) == (75, True)
+    backwards = kasparro("replay", "csv", "--from", "2026-01-02", "--to", "2026-01-01")
+    assert (backwards.code, "ends before it begins" in backwards.stderr) == (2, True)
+
+
 def test_a_terminal_shows_a_bar_for_each_run_and_how_it_ended(dependencies):
     (row,) = kasparro("run", "csv", "--json").json()
-    lifecycle.cancel(dependencies, UUID(row["run_id"]))
+    _cancel(dependencies, UUID(row["run_id"]))
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=120)
     run_progress.follow(dependencies, [UUID(row["run_id"])], console)
