@@ -101,6 +101,10 @@ lint: install ## Check style, types, architecture, spelling and dependencies
 test: install ## Run the tests; T=tests/unit/cli for some of them
 	$(BIN)/python -m pytest $(T)
 
+.PHONY: schemathesis
+schemathesis: install ## Ask the running API what its document allows and what it does not; minutes
+	$(BIN)/python -m tests.support.fuzz $(ARGS)
+
 .PHONY: audit
 audit: install ## Look for known vulnerabilities in what the image installs; needs the internet
 	$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip
@@ -178,4 +182,4 @@ clean: ## Remove caches and what tools wrote; .venv and .kasparro stay
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z][a-z0-9-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z][a-z0-9-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

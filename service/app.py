@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from service import compression, rest
+from service import compression, cors, rest
 from service.dashboard import views as dashboard
 from service.encoding import ExactJsonProvider
 from service.observability import http_metrics, requests, traces
@@ -54,7 +54,8 @@ _ABOUT = (
     "One trustworthy price per crypto asset, from many sources. Numbers keep every stored digit, "
     "times are RFC 3339 in UTC, errors are problem details (RFC 9457)."
 )
-_SECURITY_HEADERS = (
+_STANDING_HEADERS = (
+    ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -80,7 +81,8 @@ def create_app(dependencies: Dependencies) -> Flask:
     traces.init_app(app)
     requests.init_app(app, clock=clock, engines=(dependencies.engine, delivery.reader))
     measure = http_metrics.init_app(app, clock)
-    app.after_request(_add_security_headers)
+    app.after_request(_add_standing_headers)
+    cors.init_app(app, settings.cors_origins)
     app.after_request(rest.add_rate_limit_headers)
     compression.init_app(app)
     _register(app)
@@ -127,7 +129,7 @@ def _register(app: Flask) -> None:
     app.register_blueprint(dashboard.blueprint)
 
 
-def _add_security_headers(response: Response) -> Response:
+def _add_standing_headers(response: Response) -> Response:
     said = {name.lower() for name, _ in response.headers}
-    response.headers.extend([pair for pair in _SECURITY_HEADERS if pair[0].lower() not in said])
+    response.headers.extend([pair for pair in _STANDING_HEADERS if pair[0].lower() not in said])
     return response

@@ -196,7 +196,9 @@ def anonymous(api_auth: str) -> Caller:
 
 def unauthorized(sentence: str) -> Unauthorized:
     """Return the 401 that says how to present a key."""
-    return Unauthorized(sentence, www_authenticate=WWWAuthenticate("bearer", {"realm": "kasparro"}))
+    # A realm must stand in quotes (RFC 9110 11.5); given as a parameter, it would not.
+    challenge = WWWAuthenticate("bearer", token='realm="kasparro"')  # noqa: S106 - none
+    return Unauthorized(sentence, www_authenticate=challenge)
 
 
 def authorise(caller: Caller, scope: str, *, api_auth: str) -> None:

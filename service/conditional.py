@@ -43,10 +43,9 @@ def is_current(known: str, etag: str) -> bool:
     """Tell whether the client, which sent ``known`` as ``If-None-Match``, has this already.
 
     The comparison is weak, as RFC 9110 13.1.2 asks: a proxy that compresses marks the tag ``W/``,
-    and our own compression adds a suffix.
+    and our own compression adds a suffix. ``*`` is no tag: it needs an answer first, to know that
+    there is one.
     """
-    if known.strip() == "*":
-        return True
     tags = (tag.strip().removeprefix("W/").strip('"') for tag in known.split(","))
     return any(tag.partition("-")[0] == etag for tag in tags)
 

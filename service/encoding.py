@@ -21,6 +21,11 @@ def encode(value: Any) -> bytes:
     return _ENCODER.encode(value)
 
 
+def compact(text: str) -> str:
+    """Return JSON without spaces between its tokens; every digit stays as it is written."""
+    return msgspec.json.format(text, indent=-1)
+
+
 def rfc3339(moment: datetime) -> str:
     """Return an aware UTC time with six decimals and ``Z``: texts sort as the times do."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -38,6 +38,9 @@ STATUS_OF: tuple[tuple[type[Exception], HTTPStatus], ...] = (
 # SQLSTATE classes of a server that is away, overloaded, shutting down, or chose us as a victim.
 _PASSING_SQLSTATES = {"08", "40", "53", "55", "57"}
 
+_NAMES = {"_schema": "body"}
+"""marshmallow's word for the whole of what was sent, which is no field → ours."""
+
 _SENTENCES = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here; the log knows the request id.",
@@ -63,27 +66,40 @@ def problem(
         headers: Further response headers.
         extra: Further members; must not shadow those of RFC 9457.
     """
+    body = body_of(
+        status, detail=detail, instance=request.path, request_id=g.get("request_id"), errors=errors
+    )
+    response = Response(encoding.encode(body | extra), status=status, content_type=MEDIA_TYPE)
+    response.headers["Cache-Control"] = "no-store"
+    for name, value in headers or ():
+        response.headers[name] = value
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+    return response
+
+
+def body_of(
+    status: int,
+    *,
+    detail: str = "",
+    instance: str = "",
+    request_id: str | None = None,
+    errors: dict[str, list[str]] | None = None,
+) -> dict[str, Any]:
+    """Return a problem's members; the arguments are those of :func:`problem`."""
     known = HTTPStatus(status)
     detail = detail or _SENTENCES.get(known, known.description or known.phrase)
-    body = {
+    return {
         "type": f"urn:kasparro:problem:{known.phrase.lower().replace(' ', '-')}",
         "title": known.phrase,
         "status": status,
         "detail": detail,
-        "instance": request.path,
-        "request_id": g.get("request_id"),
+        "instance": instance,
+        "request_id": request_id,
         "code": status,
         "message": detail,
         "errors": errors or {},
-        **extra,
     }
-    response = Response(encoding.encode(body), status=status, content_type=MEDIA_TYPE)
-    response.headers["Cache-Control"] = "no-store"
-    for name, value in headers or ():
-        response.headers[name] = value
-    if known is HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
-    return response
 
 
 def init_app(app: Flask) -> None:
@@ -148,9 +164,9 @@ def _by_field(messages: Any) -> dict[str, list[str]]:
         for location, fields in messages.items():
             if isinstance(fields, dict):
                 for name, found in fields.items():
-                    flat |= _named(str(name), found)
+                    flat |= _named(_NAMES.get(name, str(name)), found)
             else:
-                flat[str(location)] = _sentences(fields)
+                flat[_NAMES.get(location, str(location))] = _sentences(fields)
     return flat
 
 

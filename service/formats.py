@@ -59,8 +59,8 @@ def write(name: str, columns: Mapping[str, str], rows: Iterable[Row]) -> Iterato
 
     Args:
         name: ``csv`` | ``ndjson`` | ``parquet``.
-        columns: Names, in order, and what each holds: ``time`` | ``list`` | ``integer`` |
-            ``decimal`` | ``text``.
+        columns: Names, in order, and what each holds: ``time`` | ``list`` | ``json`` |
+            ``boolean`` | ``integer`` | ``decimal`` | ``text``.
         rows: Values in that order; read once.
 
     Raises:
@@ -83,15 +83,15 @@ def neutral(value: Any) -> Any:
 
     Numbers keep their sign: they are ours, not text from upstream.
     """
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        value = "|".join(value)
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_DANGEROUS) else value
     if isinstance(value, Decimal):
         return format(value, "f")
-    if isinstance(value, datetime):
-        return encoding.rfc3339(value)
-    if isinstance(value, list):
-        return neutral("|".join(str(item) for item in value))
-    return value
+    if isinstance(value, bool | dict | list):
+        return encoding.encode(value).decode()
+    return _plain(value)
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
@@ -137,11 +137,18 @@ def _parquet(columns: Mapping[str, str], rows: Iterable[Row], arrow: Any) -> Ite
 
 def _arrow_array(arrow: Any, values: Iterable[Any], kind: Any) -> Any:
     if arrow.types.is_string(kind):
-        values = [value if value is None else str(value) for value in values]
+        values = [_text(value) for value in values]
     elif arrow.types.is_decimal(kind):
         quantum = Decimal(1).scaleb(-kind.scale)
         values = [v if v is None else v.quantize(quantum, context=_EXACT) for v in values]
     return arrow.array(values, type=kind)
+
+
+def _text(value: Any) -> str | None:
+    """Return what a column of texts holds: JSON for what is a structure."""
+    if isinstance(value, dict | list):
+        return encoding.encode(value).decode()
+    return value if value is None else str(value)
 
 
 def _arrow_type(arrow: Any, kind: str) -> Any:
@@ -149,6 +156,8 @@ def _arrow_type(arrow: Any, kind: str) -> Any:
     types = {
         "time": lambda: arrow.timestamp("us", tz="UTC"),
         "list": lambda: arrow.list_(arrow.string()),
+        "json": arrow.string,
+        "boolean": arrow.bool_,
         "integer": arrow.int64,
         "decimal": lambda: arrow.decimal256(76, 30),
         "text": arrow.string,

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,11 @@ class PageRequest:
     def page(self) -> int:
         """The page's number from 1, as if the list were cut every ``limit`` rows."""
         return self.offset // self.limit + 1
+
+
+def chosen(query: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return those of the named arguments that were given: what a list is filtered by."""
+    return {name: query[name] for name in names if name in query}
 
 
 def fingerprint(order: str, filters: Mapping[str, Any]) -> str:

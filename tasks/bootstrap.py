@@ -40,6 +40,7 @@ def build(settings: Settings, *, role: Role) -> Dependencies:
         settings.database_url,
         application_name=f"kasparro-{role}",
         statement_timeout_s=settings.limits.statement_s,
+        pool_size=settings.api_threads if role == "api" else 2,
     )
     return Dependencies(
         settings=settings,

@@ -99,6 +99,8 @@ def _check_settings(missing: Sequence[str]) -> None:
 
 def _start_programs(plan: Plan, supervisor: Supervisor, settings: Settings) -> Dependencies:
     say("Starting API, worker and beat ...")
+    # Nothing balances over a local start, so Ctrl-C need not wait for anybody to notice.
+    settings_module.provide({"API_DRAIN_S": "0"}, override=False)
     for program in system.programs(plan):
         supervisor.start(program)
     if not supervisor.wait_until(

@@ -19,7 +19,7 @@ blueprint = flask.Blueprint(
     __name__,
     template_folder="templates",
     static_folder="static",
-    static_url_path="/assets",
+    static_url_path="/static",
 )
 _ASSETS_SHOWN, _RUNS_SHOWN = 25, 12
 _POLICY = "default-src 'self'; frame-ancestors 'none'"

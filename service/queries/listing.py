@@ -5,13 +5,14 @@ A position names the last row given. ``key >= k and (key > k or id > i)`` lets t
 statement of their own, for the same reason.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     ColumnElement,
     Connection,
     DateTime,
@@ -28,7 +29,9 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
+from service import encoding
 from service.pagination import Position
 
 COUNT_UP_TO = 10_000
@@ -134,7 +137,7 @@ class Listing:
             rows = connection.execute(statement.limit(limit + 1).offset(offset)).all()
         else:
             rows = self._after(connection, after, limit + 1)
-        return ListingPage.of(rows[:limit], has_more=len(rows) > limit)
+        return self._page(rows[:limit], has_more=len(rows) > limit)
 
     def page_of(
         self, connection: Connection, ids: Sequence[int], *, has_more: bool
@@ -143,7 +146,18 @@ class Listing:
         chosen = replace(self, where=[self.order.row_id.in_(ids)])
         found = connection.execute(chosen.rows_as_json()).all()
         by_id = {int(row.row_id): row for row in found}
-        return ListingPage.of([by_id[i] for i in ids if i in by_id], has_more=has_more)
+        return self._page([by_id[i] for i in ids if i in by_id], has_more=has_more)
+
+    def _page(self, rows: Sequence[Any], *, has_more: bool) -> "ListingPage":
+        """Return the page of these rows; ``has_more`` says whether another follows."""
+        last = Position(key=rows[-1].key, row_id=rows[-1].row_id) if has_more and rows else None
+        return ListingPage(list(self._texts(rows)), [row.row_id for row in rows], last)
+
+    def _texts(self, rows: Iterable[Any]) -> Iterator[str]:
+        """Yield rows' JSON without the spaces that PostgreSQL writes inside of jsonb."""
+        bodies: Iterator[str] = (row.body for row in rows)
+        is_tidy = not any(isinstance(column.type, JSONB) for column in self.columns.values())
+        return bodies if is_tidy else map(encoding.compact, bodies)
 
     def ids(self, connection: Connection, *, limit: int, offset: int = 0) -> list[int]:
         """Return up to ``limit`` row ids in order."""
@@ -207,8 +221,7 @@ class Listing:
     ) -> Iterator[str]:
         """Yield rows as JSON texts, as :meth:`stream` yields their values."""
         statement = self.rows_as_json().order_by(*self.order.clauses())
-        for row in _streamed(connection, statement.limit(limit).offset(offset)):
-            yield row.body
+        yield from self._texts(_streamed(connection, statement.limit(limit).offset(offset)))
 
     def stream(
         self, connection: Connection, *, limit: int | None, offset: int = 0
@@ -232,12 +245,6 @@ class ListingPage:
     bodies: list[str]
     ids: list[str]
     last: Position | None
-
-    @classmethod
-    def of(cls, rows: Sequence[Any], *, has_more: bool) -> "ListingPage":
-        """Return the page of these rows; ``has_more`` says whether another follows."""
-        last = Position(key=rows[-1].key, row_id=rows[-1].row_id) if has_more and rows else None
-        return cls([row.body for row in rows], [row.row_id for row in rows], last)
 
 
 def _streamed(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
@@ -271,5 +278,12 @@ def _as_json(column: Column) -> Column:
 
 
 def _kind(column: Column) -> str:
-    kinds = {DateTime: "time", ARRAY: "list", Integer: "integer", Numeric: "decimal"}
+    kinds = {
+        DateTime: "time",
+        ARRAY: "list",
+        JSONB: "json",
+        Boolean: "boolean",
+        Integer: "integer",
+        Numeric: "decimal",
+    }
     return next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from service import rest
+from service import pagination, rest
 from service.queries import findings
 from service.schemas.findings import AnomalyPage, AnomalyQuery, AnomalyRow
 from tasks.store import anomalies, versions
@@ -24,8 +24,7 @@ class Anomalies(MethodView):
     @blueprint.response(200, AnomalyPage)
     def get(self, query: dict[str, Any]) -> Response:
         """List anomalies, newest first."""
-        names = ("source", "rule")
-        filters: dict[str, Any] = {name: query[name] for name in names if name in query}
+        filters = pagination.chosen(query, ("source", "rule"))
         state = query.get("state", query.get("status"))
         if state is not None:
             filters["state"] = state

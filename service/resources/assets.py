@@ -27,13 +27,10 @@ class OneAsset(MethodView):
 
     @blueprint.requires("read")
     @blueprint.conditional("data")
-    @blueprint.arguments(rest.NoArguments, location="query")
     @blueprint.response(200, AssetDetail)
-    def get(self, _query: dict[str, Any], asset_id: str) -> dict[str, Any]:
+    def get(self, asset_id: str) -> dict[str, Any]:
         """Show an asset with each source's observation beside the consensus."""
-        with rest.reading() as connection:
-            row = assets.one(connection, asset_id)
-            found = assets.observations(connection, row["asset_id"])
+        row, found = _observed(asset_id)
         return {**row, "observations": found, **rest.about_request()}
 
 
@@ -43,13 +40,10 @@ class Explained(MethodView):
 
     @blueprint.requires("read")
     @blueprint.conditional("data")
-    @blueprint.arguments(rest.NoArguments, location="query")
     @blueprint.response(200, Explanation)
-    def get(self, _query: dict[str, Any], asset_id: str) -> dict[str, Any]:
+    def get(self, asset_id: str) -> dict[str, Any]:
         """Show every input of a price: its age, whether it was used, and why it is this asset's."""
-        with rest.reading() as connection:
-            row = assets.one(connection, asset_id)
-            found = assets.observations(connection, row["asset_id"])
+        row, found = _observed(asset_id)
         used = [item["source"] for item in found if item["use"] == "used"]
         passed_over = [f"{i['source']} is {i['use']}" for i in found if i["use"] != "used"]
         summary = f"From {len(used)} of {len(found)} observations"
@@ -59,6 +53,13 @@ class Explained(MethodView):
             "inputs": [_input(item) for item in found],
             **rest.about_request(),
         }
+
+
+def _observed(asset_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return an asset and what each source observes of it."""
+    with rest.reading() as connection:
+        row = assets.one(connection, asset_id)
+        return row, assets.observations(connection, row["asset_id"])
 
 
 def _input(item: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +76,7 @@ class PriceHistory(MethodView):
     @blueprint.arguments(HistoryQuery, location="query")
     @blueprint.response(200, History)
     @blueprint.exports
-    def get(self, query: dict[str, Any], asset_id: str) -> Any:
+    def get(self, query: dict[str, Any], asset_id: str) -> Response:
         """List prices, oldest first: observations, or open, high, low and close by interval.
 
         Of intervals the newest `limit` that have a price are given. A gap is a span without a
@@ -85,7 +86,7 @@ class PriceHistory(MethodView):
         """
         with rest.reading() as connection:
             row = assets.one(connection, asset_id)
-        filters = {name: query[name] for name in _FILTERS if name in query}
+        filters = pagination.chosen(query, _FILTERS)
         about = {"id": row["id"], "interval": query["interval"]}
         form = formats.wanted(request)
         listing = history.points(row["asset_id"], filters)
@@ -112,7 +113,7 @@ def _fields(point: _Point) -> dict[str, Any]:
 
 def _points(
     listing: Listing, paging: PageRequest, filters: dict[str, Any], about: dict[str, Any]
-) -> dict[str, Any]:
+) -> Response:
     bound_to = pagination.fingerprint(f"history {about['id']}", filters)
     page, facts = rest.read_page(listing, paging, bound_to)
     points = [msgspec.json.decode(body, type=_Point) for body in page.bodies]
@@ -139,7 +140,7 @@ def _longest(source: str | None) -> timedelta:
 
 def _candles(
     asset_id: int, query: dict[str, Any], filters: dict[str, Any], about: dict[str, Any]
-) -> Any:
+) -> Response:
     paging, interval = query["paging"], query["interval"]
     if paging.cursor or paging.offset:
         raise InvalidInputError("Intervals are cut by start and end.", field="cursor")
@@ -163,7 +164,7 @@ def _candles_as_file(form: str, found: list[dict[str, Any]]) -> Response:
         "start": "time",
         **dict.fromkeys(("open", "high", "low", "close", "volume_24h_usd"), "decimal"),
         "points": "integer",
-        "backfilled": "text",
+        "backfilled": "boolean",
     }
     rows = [tuple(candle.values()) for candle in found]
     return rest.send_export(form, kinds, lambda _connection: iter(rows), "history")
@@ -171,14 +172,10 @@ def _candles_as_file(form: str, found: list[dict[str, Any]]) -> Response:
 
 def _answer(
     about: dict[str, Any], points: list[Any], gaps: list[Any], facts: dict[str, Any]
-) -> dict[str, Any]:
+) -> Response:
     request = rest.about_request()
-    return {
-        **about,
-        "data": points,
-        "gaps": gaps,
-        "total": facts["total"],
-        **request,
-        "pagination": facts,
-        "meta": request,
-    }
+    members = {**about, "data": points, "gaps": gaps, **facts, **request}
+    body = History().dump(members | {"pagination": facts, "meta": request})
+    response = rest.send(body)
+    rest.link_next(response, facts["next_cursor"])
+    return response

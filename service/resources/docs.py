@@ -8,9 +8,10 @@ import flask
 from flask import Response, current_app, render_template, request, send_from_directory
 from werkzeug.exceptions import NotFound
 
-from service import encoding
+from service import encoding, rest
 
 blueprint = flask.Blueprint("docs", __name__, template_folder="templates")
+blueprint.before_request(rest.refuse_arguments)
 ASSETS = {
     "swagger-ui.css": ("flask_swagger_ui", "dist"),
     "swagger-ui-bundle.js": ("flask_swagger_ui", "dist"),
@@ -62,7 +63,7 @@ def asset(name: str) -> Response:
 def make_document(app: flask.Flask) -> bytes:
     """Return the OpenAPI document of an app, as bytes."""
     api = app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
-    return encoding.encode(api.spec.to_dict())
+    return encoding.encode(rest.complete(api.spec.to_dict()))
 
 
 def _page(template: str) -> Response:

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from service import rest
+from service import pagination, rest
 from service.observability.requests import request_id
 from service.queries import findings
 from service.schemas.findings import Decided, DriftPage, DriftQuery
@@ -24,8 +24,7 @@ class Drift(MethodView):
     @blueprint.response(200, DriftPage)
     def get(self, query: dict[str, Any]) -> Response:
         """List schema drift, newest first."""
-        names = ("source", "status")
-        filters: dict[str, Any] = {name: query[name] for name in names if name in query}
+        filters = pagination.chosen(query, ("source", "status"))
         return rest.answer_list(findings.drift(filters), query, filters, stem="drift")
 
 

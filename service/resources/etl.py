@@ -102,7 +102,15 @@ def _once(session: Session, body: dict[str, Any], new: list[Run]) -> dict[str, A
 
 def _start(session: Session, body: dict[str, Any], new: list[Run]) -> dict[str, Any]:
     sources = _sources(body)
-    outcomes = [_start_one(session, source, body, new) for source in sources]
+    queued = lifecycle.queue_runs(
+        rest.dependencies(),
+        session,
+        sources,
+        trigger="api",
+        options=body,
+        request_id=request_id(),
+    )
+    outcomes = [_outcome(session, source, queued[source], body, new) for source in sources]
     started = [run for run in outcomes if run["status"] == "queued"]
     if not started:
         conflict = outcomes[0]
@@ -122,24 +130,18 @@ def _start(session: Session, body: dict[str, Any], new: list[Run]) -> dict[str, 
     }
 
 
-def _start_one(
-    session: Session, source: str, body: dict[str, Any], new: list[Run]
+def _outcome(
+    session: Session,
+    source: str,
+    queued: Run | ConflictError,
+    body: dict[str, Any],
+    new: list[Run],
 ) -> dict[str, Any]:
-    try:
-        with session.begin_nested():
-            run = lifecycle.queue_run(
-                rest.dependencies(),
-                session,
-                source,
-                trigger="api",
-                options=body,
-                request_id=request_id(),
-            )
-            rest.audit(session, "run.start", str(run.run_id), {"source": source, **body})
-    except ConflictError as error:
-        return _entry(error.context.get("active_run_id"), source, "conflict")
-    new.append(run)
-    return _entry(str(run.run_id), source, "queued")
+    if isinstance(queued, ConflictError):
+        return _entry(queued.context.get("active_run_id"), source, "conflict")
+    rest.audit(session, "run.start", str(queued.run_id), {"source": source, **body})
+    new.append(queued)
+    return _entry(str(queued.run_id), source, "queued")
 
 
 def _entry(run_id: str | None, source: str, status: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from marshmallow import Schema
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import rest
+from service import draining, rest
 from service.observability import broker
 from service.queries import health
 from service.schemas.health import Health, Live, Ready
@@ -72,7 +72,8 @@ class IsReady(MethodView):
     def get(self) -> Response:
         """Answer 200 once the database answers and its schema is the one this code expects.
 
-        A schema of a later release is as good: two releases work side by side.
+        A schema of a later release is as good: two releases work side by side. A process that
+        was asked to stop says 503 some seconds before it takes no more requests.
         """
         expected, current = migrate.head_revision(), None
         try:
@@ -80,9 +81,10 @@ class IsReady(MethodView):
             database = "connected"
         except SQLAlchemyError:
             database = "unavailable"
-        is_ready = migrate.suits(current)
+        is_ready = migrate.suits(current) and not draining.is_draining()
         body = {
             "status": "ready" if is_ready else "not_ready",
+            "draining": draining.is_draining(),
             "database": database,
             "schema_revision": current,
             "expected_revision": expected,

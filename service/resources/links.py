@@ -62,11 +62,10 @@ class OneLink(MethodView):
     """A decision of an operator."""
 
     @blueprint.requires("admin")
-    @blueprint.arguments(rest.NoArguments, location="query")
     @blueprint.response(200, LinkAnswer)
     @blueprint.alt_response(404, "NOT_FOUND")
     @blueprint.alt_response(409, "CONFLICT")
-    def delete(self, _query: dict[str, Any], source: str, external_id: str) -> dict[str, Any]:
+    def delete(self, source: str, external_id: str) -> dict[str, Any]:
         """Take an operator's link back; the evidence decides again, as of today."""
         if "\x00" in source + external_id:
             raise NotFoundError("No item has such an id.")

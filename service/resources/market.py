@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from service import rest
+from service import pagination, rest
 from service.queries import market, versions
 from service.queries.listing import Listing
 from service.schemas.market import MarketPage, MarketQuery, split
@@ -44,7 +44,7 @@ class Market(MethodView):
         are then neither missed nor given twice. With `as_of` the table is as it stood then, and
         asking again later gives the same.
         """
-        filters = {name: query[name] for name in _FILTERS if name in query}
+        filters = pagination.chosen(query, _FILTERS)
         listing = _listing(filters, query.get("sort"))
         if "fields_" in query:
             listing = listing.only(split(query["fields_"]))

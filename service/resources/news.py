@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from service import rest
+from service import pagination, rest
 from service.queries import news
 from service.schemas.news import NewsPage, NewsQuery
 
@@ -24,5 +24,5 @@ class NewsList(MethodView):
     @blueprint.exports
     def get(self, query: dict[str, Any]) -> Response:
         """List news, newest first."""
-        filters = {name: query[name] for name in _FILTERS if name in query}
+        filters = pagination.chosen(query, _FILTERS)
         return rest.answer_list(news.listing(filters), query, filters, stem="news")

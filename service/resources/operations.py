@@ -22,15 +22,12 @@ class Sources(MethodView):
     """The sources."""
 
     @blueprint.requires("read")
-    @blueprint.arguments(rest.NoArguments, location="query")
     @blueprint.response(200, SourceList)
-    def get(self, _query: dict[str, Any]) -> dict[str, Any]:
+    def get(self) -> dict[str, Any]:
         """List the enabled sources: how each is set up, when it runs next, how it stands."""
-        return {
-            "sources": _rows(),
-            "timestamp": rest.dependencies().clock.now(),
-            **rest.about_request(),
-        }
+        rows, about = _rows(), rest.about_request()
+        now = rest.dependencies().clock.now()
+        return {"sources": rows, "timestamp": now, **about, "meta": about}
 
 
 class _Switch(MethodView):

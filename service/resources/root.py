@@ -29,6 +29,7 @@ class Root(MethodView):
 
     @blueprint.requires("read")
     @blueprint.response(200, ServiceInfo)
+    @blueprint.alt_response(200, schema={"type": "string"}, content_type="text/html")
     def get(self) -> Response:
         """Say what this is; a browser gets the dashboard."""
         best = request.accept_mimetypes.best_match(["application/json", "text/html"])
@@ -53,6 +54,9 @@ class Metrics(MethodView):
 
     @blueprint.public()
     @blueprint.response(200, {"type": "string"}, content_type="text/plain")
+    @blueprint.alt_response(
+        200, schema={"type": "string"}, content_type="application/openmetrics-text"
+    )
     def get(self) -> Response:
         """Show metrics of every process, as Prometheus text, or OpenMetrics if accepted."""
         delivery = rest.delivery()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
-from flask import Response, request, stream_with_context
+from flask import Response, request
 from flask.views import MethodView
 
 from service import encoding, rest
@@ -20,7 +20,20 @@ from tasks.store.tables import Run
 blueprint = rest.Blueprint("run_actions", __name__, description="What to do with runs.")
 _POLL_S = 0.5
 _BEAT_EVERY = 20
+# A stream keeps a thread busy. One that ends before its run does is taken up by a browser where it
+# ended, with Last-Event-ID.
 _WATCH_AT_MOST_S = 600.0
+_COME_BACK_MS = 1000
+_EVENT = {
+    "type": "object",
+    "description": "Each event of the stream.",
+    "properties": {
+        "id": {"type": "string", "description": "Number of the event, for `Last-Event-ID`."},
+        "event": {"type": "string", "description": "What happened; `end` is the last."},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer", "description": "Milliseconds until to ask again."},
+    },
+}
 
 
 @blueprint.route("/runs/<uuid:run_id>/events")
@@ -28,20 +41,18 @@ class Events(MethodView):
     """A run as it goes on."""
 
     @blueprint.requires("read")
-    @blueprint.arguments(rest.NoArguments, location="query")
-    @blueprint.response(200, {"type": "string"}, content_type="text/event-stream")
-    def get(self, _query: dict[str, Any], run_id: UUID) -> Response:
+    @blueprint.response(200, _EVENT, content_type="text/event-stream")
+    def get(self, run_id: UUID) -> Response:
         """Send each step of a run as a server-sent event, and at its end the run itself.
 
-        `Last-Event-ID` goes on after an event that was seen.
+        `Last-Event-ID` goes on after an event that was seen. A stream ends after ten minutes
+        even if the run has not, without the event `end`: then ask again.
         """
         last = request.headers.get("Last-Event-ID", "0")
         after = int(last) if last.isascii() and last.isdigit() else 0
         with rest.reading() as connection:
             runs.status(connection, run_id)
-        response = Response(
-            stream_with_context(_watch(run_id, after)), content_type="text/event-stream"
-        )
+        response = rest.lasting(_watch(run_id, after), "text/event-stream")
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"
         return response
@@ -155,6 +166,7 @@ def _watch(run_id: UUID, after: int) -> Iterator[bytes]:
     clock = rest.dependencies().clock
     deadline = clock.monotonic() + _WATCH_AT_MOST_S
     turn = 0
+    yield f"retry: {_COME_BACK_MS}\n\n".encode()
     while clock.monotonic() < deadline:
         with rest.reading() as connection:  # the status first: no event can come after a final one
             status = runs.status(connection, run_id)

@@ -28,7 +28,7 @@ class Runs(MethodView):
     @blueprint.exports
     def get(self, query: dict[str, Any]) -> Response:
         """List runs, newest first."""
-        filters = {name: query[name] for name in _FILTERS if name in query}
+        filters = pagination.chosen(query, _FILTERS)
         if "status" in filters:
             filters["status"] = OLDER_STATUSES.get(filters["status"], filters["status"])
         listing = runs.listing(filters)
@@ -42,11 +42,16 @@ class Runs(MethodView):
 def _page(listing: Listing, paging: PageRequest, bound_to: str, *, is_bare: bool) -> Response:
     page, facts = rest.read_page(listing, paging, bound_to)
     rows = f"[{','.join(page.bodies)}]".encode()
-    if is_bare:
-        return Response(rows, mimetype="application/json")
+    body = rows if is_bare else _whole(rows, facts)
+    response = Response(body, mimetype="application/json")
+    rest.link_next(response, facts["next_cursor"])
+    return response
+
+
+def _whole(rows: bytes, facts: dict[str, Any]) -> bytes:
     about = rest.about_request()
     now = encoding.rfc3339(rest.dependencies().clock.now())
-    parts = {
+    members = {
         "request_id": about["request_id"],
         "runs": encoding.Verbatim(rows),
         "total_count": facts["total"],
@@ -57,9 +62,7 @@ def _page(listing: Listing, paging: PageRequest, bound_to: str, *, is_bare: bool
         "pagination": facts,
         "meta": about,
     }
-    response = Response(encoding.encode(parts), mimetype="application/json")
-    rest.link_next(response, facts["next_cursor"])
-    return response
+    return encoding.encode(members)
 
 
 @blueprint.route("/runs/<uuid:run_id>")
@@ -68,9 +71,8 @@ class OneRun(MethodView):
 
     @blueprint.requires("read")
     @blueprint.conditional("runs")
-    @blueprint.arguments(rest.NoArguments, location="query")
     @blueprint.response(200, RunDetail)
-    def get(self, _query: dict[str, Any], run_id: UUID) -> dict[str, Any]:
+    def get(self, run_id: UUID) -> dict[str, Any]:
         """Show a run with its steps, events and rejections."""
         with rest.reading() as connection:
             found = runs.one(connection, run_id)

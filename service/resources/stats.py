@@ -30,8 +30,9 @@ class Figures(MethodView):
             found = _figures(connection, source)
         if query.get("shape") == "array":
             return rest.send(SourceFigures(many=True).dump(found["sources"]))
+        about = rest.about_request()
         now = rest.dependencies().clock.now()
-        return rest.send(Stats().dump({"timestamp": now, **found, **rest.about_request()}))
+        return rest.send(Stats().dump({"timestamp": now, **found, **about, "meta": about}))
 
 
 def _figures(connection: Connection, source: str | None) -> dict[str, Any]:

@@ -13,29 +13,32 @@ from service.rest.answers import (
     send_export,
     send_list,
 )
-from service.rest.blueprints import Api, Blueprint, NoArguments, either
+from service.rest.blueprints import Api, Blueprint, either, refuse_arguments
+from service.rest.document import complete
 from service.rest.front import FrontDoor
-from service.rest.shared import Delivery, delivery, dependencies, reading, writing
+from service.rest.shared import Delivery, delivery, dependencies, lasting, reading, writing
 
 __all__ = [
     "Api",
     "Blueprint",
     "Delivery",
     "FrontDoor",
-    "NoArguments",
     "about_request",
     "actor",
     "add_rate_limit_headers",
     "admit",
     "answer_list",
     "audit",
+    "complete",
     "delivery",
     "dependencies",
     "either",
     "export_list",
+    "lasting",
     "link_next",
     "read_page",
     "reading",
+    "refuse_arguments",
     "require",
     "send",
     "send_export",

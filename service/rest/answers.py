@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, g, request, stream_with_context
+from flask import Response, g, request
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,7 @@ from service.observability.requests import latency_ms, request_id
 from service.pagination import PageRequest
 from service.queries import walking
 from service.queries.listing import Listing, ListingPage
-from service.rest.shared import delivery, dependencies, reading
+from service.rest.shared import delivery, dependencies, lasting, reading
 from service.walks import MAX_ROWS
 from tasks.core.errors import InvalidInputError
 from tasks.store.audit import Actor
@@ -231,7 +231,7 @@ def _download(name: str, chunks: Callable[[Connection], Iterator[bytes]], stem: 
         with engine.connect() as connection, connection.begin():
             yield from chunks(connection)
 
-    response = Response(stream_with_context(produce()), content_type=formats.content_type(name))
+    response = lasting(produce(), formats.content_type(name))
     response.headers.extend((_disposition(name, stem),))
     return response
 

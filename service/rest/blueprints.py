@@ -12,25 +12,26 @@ from typing import Any
 
 import flask_smorest
 from flask import Flask, Response, current_app, g, request
-from marshmallow import RAISE, Schema
+from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import (
+    BadRequest,
+    RequestEntityTooLarge,
+    UnprocessableEntity,
+    UnsupportedMediaType,
+)
 
 from service import errors, formats
 from service.conditional import address_of, etag_of, is_current
 from service.rest.admission import admit
 from service.rest.answers import finished, keep, marked
 from service.rest.shared import delivery, version_of
-from service.schemas.base import Arguments, Exact, Moment, Problem, Word
+from service.schemas.base import Exact, Moment, Problem, Word
 
 _KEY_SCHEMES = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "Bearer": {"type": "http", "scheme": "bearer"},
 }
-
-
-class NoArguments(Arguments):
-    """Nothing may be said in the query."""
 
 
 def either(whole: type[Schema], row: type[Schema]) -> dict[str, Any]:
@@ -47,17 +48,30 @@ class Parser(FlaskParser):
         "json": RAISE,
     }
 
+    def load_querystring(self, req: Any, schema: Any) -> Any:
+        """Return the query's arguments, each of them given once.
+
+        Raises:
+            ValidationError: If one is given more than once: which of them counts?
+        """
+        if twice := [name for name, found in req.args.lists() if len(found) > 1]:
+            raise ValidationError({name: ["Is given more than once."] for name in twice})
+        return super().load_querystring(req, schema)
+
     def load_json(self, req: Any, _schema: Any) -> Any:
         """Return the body's JSON; no body at all is an empty object.
 
         Raises:
             BadRequest: If the body is not JSON.
+            RequestEntityTooLarge: If it goes on beyond what is read of it.
             UnsupportedMediaType: If there is a body that does not call itself JSON.
         """
         if not req.get_data(cache=True):
             return {}
         if not req.is_json:
             raise UnsupportedMediaType("Send the body as application/json.")
+        if len(req.get_data()) >= current_app.config["MAX_CONTENT_LENGTH"]:
+            raise RequestEntityTooLarge  # without a length werkzeug cuts it off and says nothing
         try:
             return current_app.json.loads(req.get_data())
         except (ValueError, RecursionError) as error:
@@ -95,10 +109,21 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = Parser()
 
-    def arguments(self, schema: Any, **kwargs: Any) -> Callable[[Any], Any]:
-        """Read arguments by one schema for all requests: to make it takes longer than to use it."""
+    def arguments(self, schema: Any, *, location: str = "json", **kwargs: Any) -> Any:
+        """Read arguments from a place of the request; without this a query must be empty.
+
+        One schema serves all requests: to make it takes longer than to use it.
+        """
         made = schema() if isinstance(schema, type) else schema
-        return super().arguments(made, **kwargs)  # type: ignore[no-any-return]
+        read = super().arguments(made, location=location, **kwargs)
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            reading_view: Callable[..., Any] = read(view)
+            if location == "query":
+                reading_view.reads_query = True  # type: ignore[attr-defined]
+            return reading_view
+
+        return decorate
 
     def requires(self, scope: str) -> Callable[[Any], Any]:
         """Let only callers with this scope in, and say so in the document."""
@@ -132,11 +157,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                     return marked(Response(status=HTTPStatus.NOT_MODIFIED))
                 kept = delivery().cache.get(address)
                 if kept is not None and kept.body is not None and kept.version == g.version:
-                    return finished(kept.body)
+                    return _unless_any_will_do(finished(kept.body))
                 response = marked(current_app.make_response(view(*args, **kwargs)))
                 if response.status_code == HTTPStatus.OK:
                     keep(topics)
-                return response
+                return _unless_any_will_do(response)
 
             _document(wrapper, responses={"304": {"description": "You have this version already."}})
             return wrapper
@@ -144,12 +169,36 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
 
+def _unless_any_will_do(answer: Response) -> Response:
+    """Return 304 instead of a good answer to one who has any version: ``If-None-Match: *``."""
+    if answer.status_code == HTTPStatus.OK and request.if_none_match.star_tag:
+        answer.close()
+        return marked(Response(status=HTTPStatus.NOT_MODIFIED))
+    return answer
+
+
+def refuse_arguments() -> None:
+    """Refuse a query where nothing may be said in it.
+
+    Raises:
+        UnprocessableEntity: With each argument named.
+    """
+    if request.args:
+        error = UnprocessableEntity()
+        error.data = {"errors": {name: ["Unknown field."] for name in request.args}}  # type: ignore[attr-defined]
+        raise error
+
+
 def _guarded(scope: str | None, security: list[dict[str, list[str]]]) -> Callable[[Any], Any]:
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        reads_query = getattr(view, "reads_query", False)
+
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if scope is not None:
                 admit(scope)
+            if not reads_query:
+                refuse_arguments()
             return view(*args, **kwargs)
 
         wrapper.scope = scope or "public"  # type: ignore[attr-defined] # read by the tests

@@ -157,7 +157,8 @@ class FrontDoor:
 
 
 def _has(kept: Kept, environ: Environ) -> bool:
-    return is_current(environ.get("HTTP_IF_NONE_MATCH", ""), kept.etag)
+    known = environ.get("HTTP_IF_NONE_MATCH", "")
+    return known.strip() == "*" or is_current(known, kept.etag)  # what is kept is there
 
 
 def _content(

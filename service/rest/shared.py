@@ -1,9 +1,10 @@
 """What the requests of one process share."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import BoundedSemaphore
 
-from flask import Response, current_app
+from flask import Response, current_app, stream_with_context
 from psycopg2 import Error
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session
@@ -15,11 +16,11 @@ from service.queries.totals import Totals
 from service.queries.versions import Topics, Versions
 from service.rate_limits import RedisRateLimiter
 from service.walks import Walks
+from tasks.core.errors import UnavailableError
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store.session import create_database_engine
 
 READ_TIMEOUT_S = 5.0
-READ_CONNECTIONS = 4  # as many as service.gunicorn gives threads to a process
 
 
 class Delivery:
@@ -34,6 +35,7 @@ class Delivery:
         versions: Which version of the data this is.
         redis: For a look at the broker, with short time-outs.
         walks: The pinned orders of lists.
+        places: For answers that last: half of the threads, so that the rest stay free.
         totals: How many rows lists have.
     """
 
@@ -46,7 +48,7 @@ class Delivery:
             dependencies.settings.database_url,
             application_name="kasparro-api-reads",
             statement_timeout_s=READ_TIMEOUT_S,
-            pool_size=READ_CONNECTIONS,
+            pool_size=dependencies.settings.api_threads,
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # each statement is its own transaction
             pool_pre_ping=False,  # the version of the data is read first, and notices
@@ -58,6 +60,7 @@ class Delivery:
             broker.connect(dependencies.settings.redis_url, is_text=False), dependencies.clock
         )
         self.totals = Totals()
+        self.places = BoundedSemaphore(max(1, dependencies.settings.api_threads // 2))
 
     def close(self) -> None:
         """Give the connections back; for tests and a process that ends."""
@@ -91,6 +94,36 @@ def delivery() -> Delivery:
 def dependencies() -> Dependencies:
     """Return the engine's parts."""
     return delivery().dependencies
+
+
+def lasting(chunks: Iterator[bytes], content_type: str) -> Response:
+    """Return an answer that is sent for as long as the client takes to read it.
+
+    Each keeps a thread busy, so that a few slow readers could keep out everybody else: there is
+    only so much room for them.
+
+    Raises:
+        UnavailableError: If there is no room now.
+    """
+    places = delivery().places
+    if not places.acquire(blocking=False):
+        raise UnavailableError("Too many exports and event streams are being sent already.")
+    left: list[None] = [None]
+
+    def leave() -> None:
+        with suppress(IndexError):  # whoever is first: the end of the chunks, or of the answer
+            left.pop()
+            places.release()
+
+    def produce() -> Iterator[bytes]:
+        try:
+            yield from chunks
+        finally:
+            leave()
+
+    response = Response(stream_with_context(produce()), content_type=content_type)
+    response.call_on_close(leave)
+    return response
 
 
 def version_of(topics: Topics) -> str:

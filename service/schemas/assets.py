@@ -4,9 +4,9 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from service.schemas.base import Answer, Exact, Moment, Word
+from service.schemas.base import Answer, Exact, Moment, SourceName
 from service.schemas.market import MarketRow
-from service.schemas.paging import Paged, Pagination, RequestMeta, format_field
+from service.schemas.paging import Page, Paged, format_field
 
 INTERVALS = ("raw", "5m", "1h", "1d")
 
@@ -93,7 +93,7 @@ class HistoryQuery(Paged):
     start = Moment()
     end = Moment(end_of_day=True)
     interval = fields.String(validate=validate.OneOf(INTERVALS), load_default="raw")
-    source = Word()
+    source = SourceName()
     format = format_field()
 
     @validates_schema
@@ -127,15 +127,21 @@ class Gap(Answer):
     end = Moment()
 
 
-class History(Answer):
+class History(Page):
     """An asset's prices over time, oldest first."""
 
     id = fields.String()
     interval = fields.String()
     data = fields.List(fields.Nested(Point))
     gaps = fields.List(fields.Nested(Gap))
-    total = fields.Integer(allow_none=True)
-    request_id = fields.String()
-    api_latency_ms = fields.Float()
-    pagination = fields.Nested(Pagination)
-    meta = fields.Nested(RequestMeta)
+
+    class Meta(Page.Meta):
+        """What is asked for comes first."""
+
+        fields: ClassVar[tuple[str, ...]] = (
+            "id",
+            "interval",
+            "data",
+            "gaps",
+            *Page.Meta.fields[1:],
+        )

@@ -11,6 +11,7 @@ from service import encoding
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_MAGNITUDE = 60
+_OLDER_NAMES = {"rss_feed": "rss"}
 
 
 class Arguments(Schema):
@@ -42,6 +43,23 @@ class Word(fields.String):
         if _CONTROL.search(text):
             raise ValidationError("Must not contain control characters.")
         return text.strip()
+
+
+class SourceName(Word):
+    """The name of a source, in any case and also by its older name."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        name = super()._deserialize(value, attr, data, **kwargs).lower()
+        return _OLDER_NAMES.get(name, name)
+
+
+class Flag(fields.Boolean):
+    """True or false of JSON; 0, ``"no"`` and their kin are neither."""
+
+    def _deserialize(self, value: Any, *_where: Any, **_kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 class Exact(fields.Decimal):
@@ -88,13 +106,6 @@ def _in_utc(moment: datetime) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError as error:
         raise ValidationError("Is beyond the calendar.") from error
-
-
-class Envelope(Answer):
-    """What every list carries."""
-
-    request_id = fields.String(metadata={"description": "The id of this request."})
-    api_latency_ms = fields.Float(metadata={"description": "Time spent in the API, in ms."})
 
 
 class Problem(Answer):

@@ -1,29 +1,18 @@
 """Anomalies and schema drift on the wire."""
 
-from typing import Any
+from marshmallow import fields, validate
 
-from marshmallow import fields, pre_load, validate
-
-from service.schemas.base import Answer, Envelope, Exact, Moment, Word
-from service.schemas.paging import Paged, Pagination, RequestMeta
+from service.schemas.base import Answer, Exact, Moment, SourceName, Word
+from service.schemas.paging import Page, Paged
 
 STATES = ("open", "acknowledged", "resolved")
 DECISIONS = ("open", "accepted", "muted")
 
 
-class _FindingQuery(Paged):
-    source = Word(metadata={"example": "coingecko"})
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data
-
-
-class AnomalyQuery(_FindingQuery):
+class AnomalyQuery(Paged):
     """Which anomalies are wanted."""
 
+    source = SourceName(metadata={"example": "coingecko"})
     state = fields.String(validate=validate.OneOf(STATES))
     status = fields.String(
         validate=validate.OneOf(STATES), metadata={"description": "Another name of `state`."}
@@ -56,9 +45,10 @@ class AnomalyRow(Answer):
     status = fields.String(metadata={"description": "The same as `state`."})
 
 
-class DriftQuery(_FindingQuery):
+class DriftQuery(Paged):
     """Which drift is wanted."""
 
+    source = SourceName(metadata={"example": "coingecko"})
     status = fields.String(validate=validate.OneOf(DECISIONS))
 
 
@@ -84,21 +74,13 @@ class DriftRow(Answer):
     last_seen_at = Moment()
 
 
-class _FindingPage(Envelope):
-    total = fields.Integer(allow_none=True)
-    page = fields.Integer()
-    page_size = fields.Integer()
-    pagination = fields.Nested(Pagination)
-    meta = fields.Nested(RequestMeta)
-
-
-class AnomalyPage(_FindingPage):
+class AnomalyPage(Page):
     """A page of anomalies, newest first."""
 
     data = fields.List(fields.Nested(AnomalyRow))
 
 
-class DriftPage(_FindingPage):
+class DriftPage(Page):
     """A page of the drift log, newest first."""
 
     data = fields.List(fields.Nested(DriftRow))

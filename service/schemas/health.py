@@ -58,6 +58,7 @@ class Ready(Answer):
     """Whether requests may be sent here."""
 
     status = fields.String(validate=validate.OneOf(("ready", "not_ready")))
+    draining = fields.Boolean(metadata={"description": "It was asked to stop."})
     database = fields.String()
     schema_revision = fields.String(allow_none=True)
     expected_revision = fields.String(allow_none=True)

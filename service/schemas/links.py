@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from service.schemas.base import Answer, Arguments, Envelope, Exact, Moment, Word
-from service.schemas.paging import Paged, Pagination, RequestMeta
+from service.schemas.base import Answer, Arguments, Exact, Moment, SourceName, Word
+from service.schemas.paging import Page, Paged
 
 MAX_ID_LENGTH = 500
 _TARGETS = ("id", "asset_id", "new_asset")
@@ -14,7 +14,7 @@ _TARGETS = ("id", "asset_id", "new_asset")
 class UnresolvedQuery(Paged):
     """Which unresolved items are wanted."""
 
-    source = Word(metadata={"example": "coinpaprika"})
+    source = SourceName(metadata={"example": "coinpaprika"})
 
 
 class _Item(Answer):
@@ -49,15 +49,10 @@ class UnresolvedRow(_Item):
     candidates = fields.List(fields.Nested(Candidate))
 
 
-class UnresolvedPage(Envelope):
+class UnresolvedPage(Page):
     """A page of unresolved items, the best ranked first."""
 
     data = fields.List(fields.Nested(UnresolvedRow))
-    total = fields.Integer(allow_none=True)
-    page = fields.Integer()
-    page_size = fields.Integer()
-    pagination = fields.Nested(Pagination)
-    meta = fields.Nested(RequestMeta)
 
 
 class LinkBody(Arguments):

@@ -1,11 +1,11 @@
 """The market table on the wire."""
 
-from typing import Any, ClassVar
+from typing import Any
 
-from marshmallow import ValidationError, fields, pre_load, validates_schema
+from marshmallow import ValidationError, fields, validates_schema
 
-from service.schemas.base import Answer, Envelope, Exact, Moment, Word
-from service.schemas.paging import Paged, Pagination, RequestMeta, format_field
+from service.schemas.base import Answer, Exact, Moment, SourceName, Word
+from service.schemas.paging import Page, Paged, format_field
 
 SORTS = (
     "rank",
@@ -67,29 +67,10 @@ class MarketRow(Answer):
     updated_at = Moment(allow_none=True)
 
 
-class MarketPage(Envelope):
+class MarketPage(Page):
     """A page of the market table."""
 
     data = fields.List(fields.Nested(MarketRow))
-    total = fields.Integer(allow_none=True)
-    page = fields.Integer()
-    page_size = fields.Integer()
-    pagination = fields.Nested(Pagination)
-    meta = fields.Nested(RequestMeta)
-
-    class Meta:
-        """Keep the order of the contract."""
-
-        fields: ClassVar = (
-            "data",
-            "total",
-            "page",
-            "page_size",
-            "request_id",
-            "api_latency_ms",
-            "pagination",
-            "meta",
-        )
 
 
 class MarketQuery(Paged):
@@ -100,7 +81,7 @@ class MarketQuery(Paged):
         metadata={"description": "Every asset with the symbol, the ticker's owner first."}
     )
     name = Word(metadata={"description": "Assets whose name contains this, in any case."})
-    source = Word(
+    source = SourceName(
         metadata={"description": "This source's own latest observations; `rss` for news."}
     )
     min_price = Exact(metadata={"description": "In USD."})
@@ -124,12 +105,6 @@ class MarketQuery(Paged):
         metadata={"description": "The table as it stood at this time, the same whenever asked."}
     )
     format = format_field()
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data
 
     @validates_schema
     def _kept_ones(self, data: dict[str, Any], **_kwargs: Any) -> None:

@@ -1,11 +1,9 @@
 """News on the wire."""
 
-from typing import Any
+from marshmallow import fields
 
-from marshmallow import fields, pre_load
-
-from service.schemas.base import Answer, Envelope, Moment, Word
-from service.schemas.paging import Paged, Pagination, RequestMeta, format_field
+from service.schemas.base import Answer, Moment, SourceName, Word
+from service.schemas.paging import Page, Paged, format_field
 
 
 class NewsRow(Answer):
@@ -27,15 +25,10 @@ class NewsRow(Answer):
     updated_at = Moment()
 
 
-class NewsPage(Envelope):
+class NewsPage(Page):
     """A page of news, newest first."""
 
     data = fields.List(fields.Nested(NewsRow))
-    total = fields.Integer(allow_none=True)
-    page = fields.Integer()
-    page_size = fields.Integer()
-    pagination = fields.Nested(Pagination)
-    meta = fields.Nested(RequestMeta)
 
 
 class NewsQuery(Paged):
@@ -44,16 +37,10 @@ class NewsQuery(Paged):
     ticker = Word(
         metadata={"description": "Linked to an asset with this ticker.", "example": "BTC"}
     )
-    source = Word()
+    source = SourceName()
     feed = Word(max_length=300)
     start_date = Moment(metadata={"description": "Published at this time or later."})
     end_date = Moment(
         end_of_day=True, metadata={"description": "Published at this time or before."}
     )
     format = format_field()
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data

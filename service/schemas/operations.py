@@ -3,6 +3,7 @@
 from marshmallow import fields
 
 from service.schemas.base import Answer, Exact, Moment
+from service.schemas.paging import RequestMeta
 
 
 class SourceRow(Answer):
@@ -39,3 +40,4 @@ class SourceList(Answer):
     sources = fields.List(fields.Nested(SourceRow))
     timestamp = Moment()
     api_latency_ms = fields.Float()
+    meta = fields.Nested(RequestMeta)

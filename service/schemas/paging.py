@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from flask import request
 from marshmallow import ValidationError, fields, post_load, validate
 
 from service import formats
@@ -55,8 +56,7 @@ class Paged(Arguments):
         given = {name: data.pop(name) for name in names if name in data}
         count = given.pop("count", None)
         self._refuse_mixtures(given)
-        is_export = data.get("format", "json") != "json"
-        limit = self._limit(given, is_export=is_export)
+        limit = self._limit(given, is_export=self._is_export())
         offset = given.get("offset", (given.get("page", 1) - 1) * limit)
         if offset > MAX_OFFSET:
             raise ValidationError(f"Pages end at row {MAX_OFFSET}; walk by cursor.", "page")
@@ -81,6 +81,10 @@ class Paged(Arguments):
             if one in given and other in given:
                 sentence = f"Paging styles must not be mixed: {one} and {other}."
                 raise ValidationError({one: [sentence], other: [sentence]})
+
+    def _is_export(self) -> bool:
+        """Tell whether a file is asked for, be it by ``format`` or by ``Accept``."""
+        return "format" in self.fields and formats.wanted(request) != "json"
 
     def _limit(self, given: dict[str, Any], *, is_export: bool) -> int:
         for name in ("page_size", "per_page"):
@@ -132,5 +136,29 @@ class Pagination(Answer):
 class RequestMeta(Answer):
     """About the request rather than the data."""
 
-    request_id = fields.String()
-    api_latency_ms = fields.Float()
+    request_id = fields.String(metadata={"description": "The id of this request."})
+    api_latency_ms = fields.Float(metadata={"description": "Time spent in the API, in ms."})
+
+
+class Page(RequestMeta):
+    """A page of a list; subclasses say what ``data`` holds."""
+
+    total = fields.Integer(allow_none=True)
+    page = fields.Integer()
+    page_size = fields.Integer()
+    pagination = fields.Nested(Pagination)
+    meta = fields.Nested(RequestMeta)
+
+    class Meta(Answer.Meta):
+        """Keep the order of the contract."""
+
+        fields: ClassVar[tuple[str, ...]] = (
+            "data",
+            "total",
+            "page",
+            "page_size",
+            "request_id",
+            "api_latency_ms",
+            "pagination",
+            "meta",
+        )

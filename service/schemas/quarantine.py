@@ -2,10 +2,10 @@
 
 from typing import Any, ClassVar
 
-from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 
-from service.schemas.base import Answer, Arguments, Envelope, Moment, Word
-from service.schemas.paging import Paged, Pagination, RequestMeta
+from service.schemas.base import Answer, Arguments, Moment, SourceName, Word
+from service.schemas.paging import Page, Paged
 from tasks.pipeline.quarantine import MAX_AT_ONCE
 
 _MAX_ID = 2**63 - 1
@@ -30,15 +30,10 @@ class RejectionItem(Answer):
     updated_at = Moment()
 
 
-class QuarantinePage(Envelope):
+class QuarantinePage(Page):
     """A page of the quarantine, newest first."""
 
     data = fields.List(fields.Nested(RejectionItem))
-    total = fields.Integer(allow_none=True)
-    page = fields.Integer()
-    page_size = fields.Integer()
-    pagination = fields.Nested(Pagination)
-    meta = fields.Nested(RequestMeta)
 
 
 class QuarantineQuery(Paged):
@@ -46,17 +41,11 @@ class QuarantineQuery(Paged):
 
     MAX_LIMIT: ClassVar[int] = 200
 
-    source = Word()
+    source = SourceName()
     run_id = fields.UUID()
     rule = Word()
     field = Word()
     state = fields.String(validate=validate.OneOf(("open", "replayed", "discarded")))
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data
 
 
 class QuarantineSelection(Arguments):
@@ -67,16 +56,10 @@ class QuarantineSelection(Arguments):
         validate=validate.Length(1, MAX_AT_ONCE),
         metadata={"description": "`rejection_id`s.", "example": [1, 2]},
     )
-    source = Word(metadata={"example": "coingecko"})
+    source = SourceName(metadata={"example": "coingecko"})
     run_id = fields.UUID()
     rule = Word(metadata={"example": "range"})
     field = Word(metadata={"example": "price_usd"})
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if isinstance(data, dict) and data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data
 
     @validates_schema
     def _some_selection(self, data: dict[str, Any], **_kwargs: Any) -> None:

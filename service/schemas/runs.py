@@ -2,9 +2,9 @@
 
 from typing import Any, ClassVar
 
-from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 
-from service.schemas.base import Answer, Arguments, Exact, Moment, Word
+from service.schemas.base import Answer, Arguments, Exact, Flag, Moment, SourceName, Word
 from service.schemas.paging import Paged, Pagination, RequestMeta, format_field
 from tasks.core import failpoints
 from tasks.domain.runs import COMPLETED, FINAL, RunStatus
@@ -55,7 +55,7 @@ class RunQuery(Paged):
     DEFAULT_PAGE_SIZE: ClassVar[int] = 10
     LIMIT_IS_PAGE_SIZE: ClassVar[bool] = True
 
-    source = Word(metadata={"example": "coingecko"})
+    source = SourceName(metadata={"example": "coingecko"})
     status = fields.String(validate=validate.OneOf((*STATUSES, *OLDER_STATUSES)))
     trigger = fields.String(validate=validate.OneOf(TRIGGERS))
     since = Moment(metadata={"description": "Queued at this time or later."})
@@ -64,12 +64,6 @@ class RunQuery(Paged):
         metadata={"description": "`array` for the bare list of runs."},
     )
     format = format_field()
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data
 
 
 class RunPage(Answer):
@@ -142,8 +136,8 @@ class TriggerBody(Arguments):
     sources = fields.List(
         Word(), metadata={"description": "All enabled ones unless given.", "example": ["coingecko"]}
     )
-    full_refresh = fields.Boolean(metadata={"description": "Forget the checkpoint."})
-    dry_run = fields.Boolean(metadata={"description": "Do all but publish."})
+    full_refresh = Flag(metadata={"description": "Forget the checkpoint."})
+    dry_run = Flag(metadata={"description": "Do all but publish."})
     reason = Word(max_length=500)
     failure = fields.Nested(
         FailureOverride,
@@ -162,7 +156,7 @@ class TriggerBody(Arguments):
 class RetryBody(Arguments):
     """Which runs are to be tried again; nothing said is all that failed or crashed."""
 
-    source = Word(metadata={"example": "coingecko"})
+    source = SourceName(metadata={"example": "coingecko"})
     status = fields.List(
         fields.String(validate=validate.OneOf((*RETRIABLE, "failure"))),
         validate=validate.Length(min=1),
@@ -170,12 +164,6 @@ class RetryBody(Arguments):
     )
     since = Moment(metadata={"description": "Queued at this time or later."})
     until = Moment(metadata={"description": "Queued before this time."})
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if isinstance(data, dict) and data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data
 
 
 class TriggeredRun(Answer):

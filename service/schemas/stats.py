@@ -1,10 +1,9 @@
 """Figures over all runs, on the wire."""
 
-from typing import Any
+from marshmallow import fields, validate
 
-from marshmallow import fields, pre_load, validate
-
-from service.schemas.base import Answer, Arguments, Exact, Moment, Word
+from service.schemas.base import Answer, Arguments, Exact, Moment, SourceName
+from service.schemas.paging import RequestMeta
 from service.schemas.runs import RunRow
 
 
@@ -55,19 +54,14 @@ class Stats(Answer):
     last_failure = fields.Nested(LastFailure, allow_none=True)
     recent_runs = fields.List(fields.Nested(RunRow))
     api_latency_ms = fields.Float()
+    meta = fields.Nested(RequestMeta)
 
 
 class StatsQuery(Arguments):
     """Which figures are wanted."""
 
-    source = Word()
+    source = SourceName()
     shape = fields.String(
         validate=validate.OneOf(("object", "array")),
         metadata={"description": "`array` for the bare list `sources`."},
     )
-
-    @pre_load
-    def _old_names(self, data: Any, **_kwargs: Any) -> Any:
-        if data.get("source") == "rss_feed":
-            return {**data, "source": "rss"}
-        return data

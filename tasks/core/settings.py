@@ -125,6 +125,9 @@ class Settings:
         redis_url: Broker and coordination server.
         sources: Enabled sources, by name, in the order of ``SOURCES``.
         environment: ``development`` or ``production``.
+        api_threads: Of one API process; each of its pools has a connection for each of them.
+        api_drain_s: How long an API that is to stop says so before it takes no more requests.
+        cors_origins: Whose pages may read the API from a browser; ``*`` is everybody's.
     """
 
     database_url: str = field(repr=False)
@@ -134,6 +137,9 @@ class Settings:
     api_auth: str = "open"
     scheduler_token: str = field(default="", repr=False)
     api_rate_per_minute: int = 600
+    api_threads: int = 4
+    api_drain_s: int = 5
+    cors_origins: tuple[str, ...] = ()
     trusted_proxies: int = 0
     log_level: str = "INFO"
     log_format: str = "json"
@@ -226,7 +232,10 @@ def _build(env: Env, problems: list[str]) -> Settings:
         api_auth=api_auth,
         scheduler_token=env.str("SCHEDULER_TOKEN", ""),
         api_rate_per_minute=_positive(env, problems, "API_RATE_PER_MINUTE", 600) or 600,
-        trusted_proxies=env.int("TRUSTED_PROXIES", 0),
+        api_threads=_positive(env, problems, "API_THREADS", 4) or 4,
+        api_drain_s=_whole(env, problems, "API_DRAIN_S", 5),
+        cors_origins=_origins(env, problems),
+        trusted_proxies=_whole(env, problems, "TRUSTED_PROXIES", 0),
         log_level=_choice(env, problems, "LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         log_format=_choice(env, problems, "LOG_FORMAT", ("json", "console")),
         retention_raw_days=_positive(env, problems, "RETENTION_RAW_DAYS", 30) or 30,
@@ -339,6 +348,24 @@ def _positive(env: Env, problems: list[str], name: str, default: int | None) -> 
         problems.append(f"{name}: must be a whole number above 0")
         return default
     return value
+
+
+def _whole(env: Env, problems: list[str], name: str, default: int) -> int:
+    value: int = env.int(name, default)
+    if value < 0:
+        problems.append(f"{name}: must be a whole number, 0 or more")
+        return default
+    return value
+
+
+def _origins(env: Env, problems: list[str]) -> tuple[str, ...]:
+    listed: list[str] = env.list("API_CORS_ORIGINS", [])
+    origins = tuple(origin.strip() for origin in listed if origin.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin not in {"*", f"{parts.scheme}://{parts.netloc}"}:
+            problems.append(f"API_CORS_ORIGINS: {origin!r} is no origin like https://example.com")
+    return origins
 
 
 def _http_url(url: str, name: str, problems: list[str]) -> str:

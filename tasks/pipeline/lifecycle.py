@@ -61,9 +61,50 @@ def queue_run(
         ConflictError: If it has an active run (``active_run_id`` in the context), or the slot has
             had its run.
     """
-    options = dict(options or {})
+    run = _queue(dependencies, session, source, dict(options or {}), trigger=trigger, **values)
+    versions.bump(session, "runs", added_rows=1)
+    return run
+
+
+def queue_runs(
+    dependencies: Dependencies, session: Session, sources: Iterable[str], **values: Any
+) -> dict[str, Run | ConflictError]:
+    """Queue a run of each source that is free, all in the caller's transaction.
+
+    Whoever starts or ends a run changes its row and then raises the version. So the runs are
+    inserted in the order of the sources' names, and the version is raised after the last of them:
+    nobody is waited for by one that waits itself.
+
+    Args:
+        dependencies: Of this process.
+        session: Of the caller's transaction.
+        sources: Names of enabled sources.
+        values: As for :func:`queue_run`.
+
+    Returns:
+        By source, its run, or why there is none.
+    """
+    options = dict(values.pop("options", {}))
+    outcomes: dict[str, Run | ConflictError] = {}
+    for source in sorted(sources):
+        try:
+            outcomes[source] = _queue(dependencies, session, source, options, **values)
+        except ConflictError as error:
+            outcomes[source] = error
+    queued = sum(isinstance(outcome, Run) for outcome in outcomes.values())
+    versions.bump(session, "runs", added_rows=queued)
+    return outcomes
+
+
+def _queue(
+    dependencies: Dependencies,
+    session: Session,
+    source: str,
+    options: dict[str, Any],
+    **values: Any,
+) -> Run:
     _check_failure(dependencies, options.get("failure"))
-    run = insert_run(dependencies, session, source, trigger=trigger, options=options, **values)
+    run = _insert(dependencies, session, source, options=options, **values)
     within = timedelta(seconds=dependencies.connector(source).spec.resume_within_s)
     broken = None
     if not (options.get("full_refresh") or options.get("dry_run")):
@@ -79,6 +120,12 @@ def insert_run(dependencies: Dependencies, session: Session, source: str, **valu
         NotFoundError: If there is no such source.
         ConflictError: As :func:`queue_run`.
     """
+    run = _insert(dependencies, session, source, **values)
+    versions.bump(session, "runs", added_rows=1)
+    return run
+
+
+def _insert(dependencies: Dependencies, session: Session, source: str, **values: Any) -> Run:
     dependencies.connector(source)
     facts = {"source": source, "trigger": values["trigger"]}
     with tracing.span("queue run", facts, kind="producer"):
@@ -89,7 +136,6 @@ def insert_run(dependencies: Dependencies, session: Session, source: str, **valu
             raise _refusal(session, source, backfill=values["trigger"] == BACKFILL)
         tracing.note({"run_id": str(run.run_id)})
         events.add(session, run.run_id, "run_queued", detail={"trigger": run.trigger})
-        versions.bump(session, "runs", added_rows=1)
     return run
 
 

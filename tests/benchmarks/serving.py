@@ -120,7 +120,7 @@ def nothing(stand: Stand) -> Iterator[str]:
     arguments = ["-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
     arguments += ["--config", "python:service.gunicorn", "tests.benchmarks.noop_app:app"]
     url = f"http://127.0.0.1:{port}"
-    with stand.served(arguments, {}, f"{url}/data"):
+    with stand.served(arguments, stand.settings(None), f"{url}/data"):
         yield url
 
 

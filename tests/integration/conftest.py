@@ -22,3 +22,15 @@ def still_api(databases, servers):
         environment.setenv("API_RATE_PER_MINUTE", "100000")
         with running(load_settings()) as whole:
             yield whole
+
+
+@pytest.fixture
+def settings_with(monkeypatch, request):
+    """Settings with some of the environment changed."""
+
+    def make(**environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return request.getfixturevalue("settings")
+
+    return make

@@ -35,6 +35,11 @@ def test_who_has_this_version_gets_304_until_the_data_changes(api, path):
     assert changed.headers["ETag"] != tag
 
 
+@pytest.mark.parametrize(("path", "status"), [("/data/NOPE", 404), ("/data?bogus=1", 422)])
+def test_any_version_will_not_do_where_there_is_none(still_api, path, status):
+    assert still_api.get(path, headers={"If-None-Match": "*"}).status_code == status
+
+
 def test_a_tag_belongs_to_one_address_and_one_format(api):
     with api.transaction() as session:
         add_asset(session)

@@ -3,16 +3,14 @@
 import csv
 import io
 import json
+import sys
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import insert
 
 from service.schemas.market import MarketPage, MarketRow
-from tasks.store import versions
-from tasks.store.tables import News
-from tests.support.api import NOW, add_asset, add_assets, add_quote, exact
+from tests.support.api import NOW, add_asset, add_assets, add_news, add_quote, exact
 
 
 def test_a_price_keeps_every_stored_digit(api):
@@ -87,11 +85,9 @@ def test_a_source_gives_its_own_latest_observation(api):
 
 @pytest.mark.parametrize("name", ["rss", "rss_feed"])
 def test_news_come_in_the_same_envelope_when_asked_for_and_never_else(api, name):
-    entry = {"source": "rss", "external_id": "g", "guid_hash": b"g", "feed": "f", "digest": b"d"}
     with api.transaction() as session:
         add_asset(session)
-        session.execute(insert(News).values(**entry, title="Up", published_at=NOW))
-        versions.bump(session, "news")
+        add_news(session, "Up")
     body = api.get(f"/data?source={name}").json
     (row,) = body["data"]
     assert (row["name"], row["source"], row["price_usd"]) == ("Up", "rss", None)
@@ -166,6 +162,7 @@ def test_fields_choose_members(api):
         ("ticker=%00", "ticker"),
         ("source=nowhere", "source"),
         ("unknown=1", "unknown"),
+        ("limit=1&limit=2", "limit"),
     ],
 )
 def test_what_is_not_valid_is_refused_with_the_field_named(still_api, query, field):
@@ -213,6 +210,22 @@ def test_an_export_knows_no_upper_limit_but_refuses_a_cursor(api):
         add_assets(session, 400)
     assert api.get("/data?format=ndjson&limit=390").text.count("\n") == 390
     assert api.get("/data?format=ndjson&cursor=abc").status_code == 422
+    by_header = api.get("/data?limit=390", headers={"Accept": "application/x-ndjson"})
+    assert by_header.text.count("\n") == 390
+    assert api.get("/data?limit=390", headers={"Accept": "application/json"}).status_code == 422
+
+
+def test_without_pyarrow_parquet_is_not_acceptable_and_says_what_to_install(still_api, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not installed
+    response = still_api.get("/data?format=parquet")
+    assert response.status_code == 406
+    assert "pip install 'kasparro[parquet]'" in response.json["detail"]
+
+
+@pytest.mark.parametrize("name", ["rss", "rss_feed", "RSS", " Rss_Feed "])
+def test_a_source_is_known_in_any_case_and_by_its_older_name(still_api, name):
+    for path in ("/data", "/runs", "/news", "/stats", "/drift", "/anomalies", "/quarantine"):
+        assert still_api.get(path, query_string={"source": name}).status_code == 200
 
 
 def test_a_format_nobody_has_is_not_acceptable(still_api):

@@ -34,6 +34,8 @@ def test_an_unknown_path_is_a_problem_document(still_api):
         ("POST", "/data", {"GET", "HEAD", "OPTIONS"}),
         ("DELETE", "/runs", {"GET", "HEAD", "OPTIONS"}),
         ("GET", "/etl/run", {"POST", "OPTIONS"}),
+        ("GET", "/assets/links", {"POST", "OPTIONS"}),
+        ("GET", "/assets/links/csv/bitcoin", {"DELETE", "OPTIONS"}),
         ("TRACE", "/health", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
@@ -61,6 +63,24 @@ def test_every_answer_names_its_request_and_its_time(still_api, path):
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "Cache-Control" in headers
     assert "Content-Security-Policy" in headers
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc"])
+def test_a_page_takes_no_arguments_either(still_api, method, path):
+    response = still_api.client.open(f"{path}?bogus=1", method=method)
+    assert response.status_code == (422 if method == "GET" else 405)
+
+
+def test_a_body_that_is_no_object_is_named_as_such(api):
+    response = api.post("/etl/run", headers={"X-API-Key": api.key("run")}, json=[])
+    assert response.status_code == 422
+    assert list(response.json["errors"]) == ["body"]
+
+
+def test_what_nobody_else_says_is_kept_by_no_cache(still_api):
+    assert still_api.client.options("/data").headers["Cache-Control"] == "no-store"
+    assert still_api.client.options("/data").headers["Allow"]
 
 
 def test_a_failure_of_ours_tells_nothing_of_its_cause(api):

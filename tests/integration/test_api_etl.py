@@ -1,14 +1,19 @@
 """Starting runs through HTTP."""
 
+import csv
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import func, select
+from pyarrow import parquet
+from sqlalchemy import func, select, text, update
 
+from service import encoding
 from tasks.domain.runs import RunStatus
 from tasks.pipeline import lifecycle
-from tasks.store import runs
+from tasks.store import runs, versions
 from tasks.store.tables import AuditEntry, Run
+from tests.support import processes
 from tests.support.api import Mailbox, running
 
 
@@ -77,6 +82,24 @@ def test_requests_at_the_same_moment_start_one_run(api, key):
     assert run_count(api) == 1
 
 
+def test_a_start_and_an_end_at_the_same_moment_do_not_wait_for_each_other(api, key):
+    """The one who ends a run has changed its row, and raises the version only then."""
+    with api.transaction() as session:
+        lifecycle.queue_run(api.dependencies, session, "csv", trigger="cli")
+    with ThreadPoolExecutor() as pool, api.transaction() as session:
+        session.execute(update(Run).values(status="success", finished_at=func.now()))
+        asked = {"sources": ["coingecko", "csv", "rss"]}
+        started = pool.submit(api.app.test_client().post, "/etl/run", headers=key, json=asked)
+        waits = text(
+            "select count(*) from pg_locks where not granted and locktype = 'transactionid'"
+        )
+        processes.wait_until(lambda: session.scalar(waits), timeout_s=4, what="the start waits")
+        versions.bump(session, "runs")
+        session.commit()
+        assert started.result().status_code == 202
+    assert {run["status"] for run in started.result().json["runs"]} == {"queued"}
+
+
 def test_an_idempotency_key_starts_nothing_twice(api, key):
     headers = {**key, "Idempotency-Key": "nightly-1"}
     answers = [api.post("/etl/run", headers=headers, json={"sources": ["csv"]}) for _ in range(2)]
@@ -125,6 +148,7 @@ def test_requests_with_one_idempotency_key_at_the_same_moment_start_one_run(api,
         ({"sources": "csv"}, "sources"),
         ({"sources": [1]}, "sources"),
         ({"full_refresh": "perhaps"}, "full_refresh"),
+        ({"dry_run": 0}, "dry_run"),
         ({"reason": "a\nb"}, "reason"),
         ({"sauces": ["csv"]}, "sauces"),
     ],
@@ -260,6 +284,23 @@ def test_runs_are_listed_newest_first_under_their_older_names_too(api, key):
     cursor = body["pagination"]["next_cursor"]
     assert [r["source"] for r in api.get(f"/runs?limit=2&cursor={cursor}").json["runs"]] == ["csv"]
     assert api.get("/runs?limit=101").status_code == 422
+
+
+def test_what_a_run_remembers_is_compact_json_in_every_format(api, key):
+    asked = {"sources": ["csv"]}
+    run_id = api.post("/etl/run", headers=key, json=asked).json["runs"][0]["run_id"]
+    checkpoint = {"done": True, "feeds": {"a, b: c": ["x", 1]}}
+    with api.transaction() as session:
+        session.execute(update(Run).values(checkpoint_before=checkpoint))
+    text = encoding.encode(checkpoint)
+    for query in ("", "?shape=array", "?format=ndjson"):
+        assert b'"checkpoint_before":' + text in api.get(f"/runs{query}").data
+    (row,) = csv.DictReader(io.StringIO(api.get("/runs?format=csv").text))
+    assert row["run_id"] == run_id
+    assert row["checkpoint_before"].encode() == text
+    parquet_file = io.BytesIO(api.get("/runs?format=parquet").data)
+    (stored,) = parquet.read_table(parquet_file).to_pylist()
+    assert stored["checkpoint_before"].encode() == text
 
 
 def test_the_figures_tell_what_was_done(api, key):

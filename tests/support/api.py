@@ -23,7 +23,7 @@ from tasks.pipeline.dependencies import Dependencies
 from tasks.sources.base import SourceSpec
 from tasks.store import versions
 from tasks.store.session import create_database_engine, create_session_factory
-from tasks.store.tables import Asset, QuoteRow
+from tasks.store.tables import Asset, News, QuoteRow
 
 
 @dataclass
@@ -161,6 +161,21 @@ def add_assets(session: Session, number: int, **values: Any) -> None:
     ]
     session.execute(insert(Asset), rows)
     versions.bump(session, "data")
+
+
+def add_news(session: Session, title: str = "Up") -> None:
+    """Insert one feed entry."""
+    row = {
+        "source": "rss",
+        "external_id": title,
+        "guid_hash": title.encode(),
+        "feed": "f",
+        "digest": b"d",
+        "title": title,
+        "published_at": NOW,
+    }
+    session.execute(insert(News).values(row))
+    versions.bump(session, "news")
 
 
 def add_quote(session: Session, asset_id: int, source: str, **values: Any) -> None:

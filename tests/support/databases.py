@@ -71,6 +71,17 @@ class Databases:
         finally:
             self._sql(f"drop database {name} with (force)")
 
+    @contextmanager
+    def copied(self, url: str) -> Iterator[str]:
+        """Yield the URL of a copy, rows included, of a database nobody is connected to."""
+        name = f"kasparro_copy_{os.getpid()}_{next(self._numbers)}"
+        source = make_url(url).database
+        self._sql(f"create database {name} template {source} strategy wal_log")
+        try:
+            yield self._url(name)
+        finally:
+            self._sql(f"drop database {name} with (force)")
+
     def _clone(self) -> str:
         name = f"kasparro_test_{os.getpid()}_{next(self._numbers)}"
         self._sql(f"create database {name} template {self._template} strategy wal_log")
