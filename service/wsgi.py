@@ -4,8 +4,8 @@ from pathlib import Path
 
 from service.app import create_app
 from tasks import bootstrap
-from tasks.core.logging import log_as_set
 from tasks.core.settings import load_settings
+from tasks.core.telemetry import log_as_set
 
 _settings = load_settings(dotenv=Path(".env"))
 log_as_set(_settings)

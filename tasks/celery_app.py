@@ -16,8 +16,9 @@ from tasks.coordination import workers
 from tasks.coordination.redis_client import create_redis_client
 from tasks.core import tracing
 from tasks.core.errors import UnavailableError
-from tasks.core.logging import get_logger, log_as_set
+from tasks.core.logging import get_logger
 from tasks.core.settings import load_settings
+from tasks.core.telemetry import log_as_set
 
 __all__ = ["app", "maintenance", "stages"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from gunicorn import glogging
 
-from tasks.core.logging import log_as_set
 from tasks.core.settings import load_settings
+from tasks.core.telemetry import log_as_set
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types

@@ -8,7 +8,6 @@ import structlog
 
 from tasks.core import reporting, tracing
 from tasks.core.redaction import Redactor
-from tasks.core.settings import Settings
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -59,14 +58,6 @@ def configure_logging(
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-
-
-def log_as_set(settings: Settings) -> None:
-    """Log as the settings say, without their secrets, and report errors where they say so."""
-    logging.captureWarnings(True)  # noqa: FBT003 - its only argument
-    redactor = Redactor(settings.secrets())
-    configure_logging(level=settings.log_level, style=settings.log_format, redactor=redactor)
-    reporting.configure(settings.sentry_dsn, environment=settings.environment, redactor=redactor)
 
 
 def get_logger(name: str) -> Any:
