@@ -56,6 +56,8 @@ _LINKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "get_sources": ("name", "/sources/0/name", ("post_sources_pause", "post_sources_resume")),
 }
 """Operation → a parameter of others, where its answer has the value, and which operations."""
+_OF_MANY = {"/runs/retry"}
+"""Paths whose words are those of an operation on one of the same things."""
 _SOME_RUN = "0190a1b2-0000-7000-8000-000000000001"
 _IN_PATHS = {
     "asset_id": ("The asset's `id`, or the one it had before.", "BTC"),
@@ -110,6 +112,8 @@ def _lead_on(operation: dict[str, Any]) -> None:
 
 def _name(method: str, path: str) -> str:
     """Return a name for clients: ``get_data_by_id`` for ``GET /data/{asset_id}``."""
+    if path in _OF_MANY:
+        path = path + "/many"
     words = [word for word in path.replace("-", "_").split("/") if word]
     named = [word for word in words if not word.startswith("{")] or ["root"]
     return "_".join([method, *named, *(["by_id"] if path.endswith("}") else [])])

@@ -84,6 +84,16 @@ def test_the_contract_names_every_operation_of_the_document():
     assert documented == set(NAMES)
 
 
+def test_no_two_operations_go_by_one_name():
+    names = [
+        operation["operationId"]
+        for item in DOCUMENT["paths"].values()
+        for method, operation in item.items()
+        if method != "parameters"
+    ]
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_every_view_declares_a_scope():
     views = [
         getattr(rule.view_func.view_class, method.lower())
