@@ -1,6 +1,5 @@
 """The Celery application that ``celery -A tasks.celery_app`` finds, and what its processes do."""
 
-import gc
 from contextlib import ExitStack
 from contextvars import ContextVar
 from functools import cache
@@ -14,7 +13,7 @@ from celery import signals
 from tasks import maintenance, messages, stages
 from tasks.coordination import workers
 from tasks.coordination.redis_client import create_redis_client
-from tasks.core import tracing
+from tasks.core import processes, tracing
 from tasks.core.errors import UnavailableError
 from tasks.core.logging import get_logger
 from tasks.core.settings import load_settings
@@ -24,7 +23,6 @@ __all__ = ["app", "maintenance", "stages"]
 
 app = messages.create_app("worker")
 _SWEEP_EVERY_S = 30.0
-_COLLECT_AFTER = 50_000  # objects; the default is 700
 _TRACED = (messages.START_DUE_RUN,)
 """Beside the stages. What else the clock starts would be a trace every few seconds."""
 _span: ContextVar[ExitStack | None] = ContextVar("span", default=None)
@@ -38,14 +36,8 @@ def _log_our_way(**_: Any) -> None:
 
 
 @signals.worker_before_create_process.connect
-def _spare_the_collector(**_: Any) -> None:
-    """Keep the collector of cycles from what was imported, and from looking at each few records.
-
-    A batch makes ten thousands of small objects and hardly a cycle; together this is a sixth of
-    the processor time of a load.
-    """
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 20, 20)
+def _before_fork(**_: Any) -> None:
+    processes.spare_the_collector()
 
 
 @signals.task_prerun.connect

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import event
 
 from service.app import create_app
+from tasks.core import processes
 from tasks.pipeline import extraction, lifecycle, loading, transformation
 from tasks.pipeline.dependencies import Dependencies
 from tests.benchmarks import processor, serving
@@ -105,6 +106,7 @@ def answers(whole: Stand) -> None:
 
 def main(coins: int) -> None:
     """Print both."""
+    processes.spare_the_collector()  # as a worker does
     with stand() as whole:
         ingest(whole, coins)
         whole.empty()
