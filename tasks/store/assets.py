@@ -37,6 +37,11 @@ _FOUND = text(
     """
 )
 
+MANY = 1_000
+# A session plans once how it checks that the asset of a new link is there. A plan made when there
+# were a few assets would read them all for each link, and five thousand took a second.
+_ANALYSE = text("analyze assets")
+
 # The id that was shown goes along: whoever owns the bare ticker keeps it until owners are decided.
 # One that an asset keeps whose item has left it is given to no other: the item's next is numbered.
 _RENAME = text(
@@ -152,7 +157,10 @@ def found(session: Session, founders: Sequence[ItemFacts]) -> dict[ItemKey, int]
             "names": [item.name for item in founders],
         },
     )
-    return {slug_ids[slug_id]: asset_id for slug_id, asset_id in rows}
+    founded = {slug_ids[slug_id]: asset_id for slug_id, asset_id in rows}
+    if len(founded) >= MANY:
+        session.execute(_ANALYSE)
+    return founded
 
 
 def rename(session: Session, naming: Iterable[tuple[int, ItemFacts]], empty: Sequence[int]) -> None:

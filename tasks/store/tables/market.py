@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
-    ForeignKey,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -29,14 +28,15 @@ class QuoteRow(Base):
     ``use``: used | stale | outlier | held | unpriced. ``held_price_usd`` and ``held_at`` are the
     price that awaits confirmation and its time; ``last_used_price_usd`` is the one that was used
     before this price. ``run_id`` is no foreign key, because every load changes it in every row and
-    the check took a fifth of the upsert; nor is it in an index.
+    the check took a fifth of the upsert; nor is it in an index. ``asset_id`` is that of the item's
+    link, which is checked: a plan of the check made for a few assets reads all for each quote.
     """
 
     __tablename__ = "quotes"
 
     source: Mapped[str] = mapped_column(primary_key=True)
     external_id: Mapped[str] = mapped_column(primary_key=True)
-    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.asset_id", ondelete="CASCADE"))
+    asset_id: Mapped[int]
     symbol: Mapped[str]
     name: Mapped[str]
     rank: Mapped[int | None] = mapped_column(Integer)
