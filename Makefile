@@ -97,9 +97,12 @@ lint: install ## Check style, types, architecture, spelling and dependencies
 	$(BIN)/deptry .
 	$(BIN)/python -m pip --disable-pip-version-check check
 
+# Two processes, because much of a test is waiting for servers; a file's tests stay together.
+WORKERS ?= 2
+
 .PHONY: test
-test: install ## Run the tests; T=tests/unit/cli for some of them
-	$(BIN)/python -m pytest $(T)
+test: install ## Run the tests; T=tests/unit/cli for some of them, WORKERS=0 for one process
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(T)
 
 .PHONY: schemathesis
 schemathesis: install ## Ask the running API what its document allows and what it does not; minutes

@@ -5,7 +5,8 @@ one that fell is seen twice and the one that rose is missed. As pages keep their
 that is missed leaves one that is seen twice. So a page that holds coins of the page before it is
 the sign, and then the page before is asked for once more, for the coins that neither of the two
 had. What this cannot see, the next run brings: a coin that falls past a whole page between two
-calls, and the one that a page loses when a coin above it is delisted.
+calls, the one that a page loses when a coin above it is delisted, and one that another coin pushes
+back across the seam while its page is read again.
 """
 
 import hashlib
