@@ -40,6 +40,7 @@ _FOUND = text(
 MANY = 1_000
 # A session plans once how it checks that the asset of a new link is there. A plan made when there
 # were a few assets would read them all for each link, and five thousand took a second.
+_KNOWN_ROWS = text("select reltuples from pg_class where oid = cast('assets' as regclass)")
 _ANALYSE = text("analyze assets")
 
 # The id that was shown goes along: whoever owns the bare ticker keeps it until owners are decided.
@@ -158,7 +159,7 @@ def found(session: Session, founders: Sequence[ItemFacts]) -> dict[ItemKey, int]
         },
     )
     founded = {slug_ids[slug_id]: asset_id for slug_id, asset_id in rows}
-    if len(founded) >= MANY:
+    if len(founded) >= max(MANY, session.scalar(_KNOWN_ROWS) or 0):
         session.execute(_ANALYSE)
     return founded
 
