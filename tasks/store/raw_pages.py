@@ -32,7 +32,7 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _JSONB_VERSION = b"\x01"
 
 # The pages of the run that moved the checkpoint say what is known, unless another one has loaded
-# something since.
+# something since. They are held, so that retention takes none before it is referred to.
 _KNOWN = text(
     """
     select r.request, r.body_sha256, coalesce(r.same_as, r.raw_page_id), p.items
@@ -44,6 +44,7 @@ _KNOWN = text(
       select from etl_runs u join run_pages l on l.run_id = u.run_id
       where u.source = c.source and u.queued_at > last.queued_at and u.run_id <> :run_id
         and u.trigger <> 'backfill' and l.state = 'loaded')
+    for key share of r
     """
 )
 
