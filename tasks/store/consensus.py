@@ -25,7 +25,7 @@ class SourcePolicy:
 
 _HAVE_SEVERAL = text(
     """
-    select asset_id from quotes where asset_id = any(cast(:ids as bigint[]))
+    select asset_id from quotes join unnest(cast(:ids as bigint[])) i (asset_id) using (asset_id)
     group by asset_id having count(*) > 1
     """
 )

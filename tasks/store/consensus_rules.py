@@ -29,8 +29,8 @@ policies as (
     a.observed_at published_at,
     coalesce(p.precedence, 2147483647) precedence, coalesce(p.fresh_for_s, 0) fresh_for_s,
     q.observed_at > now() + cast(:future_grace as interval) future
-  from assets a join quotes q using (asset_id) left join policies p on p.source = q.source
-  where a.asset_id = any(cast(:ids as bigint[]))
+  from unnest(cast(:ids as bigint[])) i (asset_id) join assets a using (asset_id)
+    join quotes q using (asset_id) left join policies p on p.source = q.source
 )"""
 
 

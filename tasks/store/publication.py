@@ -40,8 +40,8 @@ _COLUMNS = """wire_id, ticker, name, coin_id, rank, price_usd, market_cap_usd, v
 _APPEND = text(
     f"""
     insert into asset_history (valid_from, asset_id, {_COLUMNS})
-    select :valid_from, asset_id, {_COLUMNS} from assets
-    where asset_id = any(cast(:ids as bigint[]))
+    select :valid_from, asset_id, {_COLUMNS}
+    from assets join unnest(cast(:ids as bigint[])) i (asset_id) using (asset_id)
     """  # noqa: S608 - put together from constants
 )
 _APPEND_ALL = text(

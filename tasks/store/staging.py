@@ -52,7 +52,7 @@ def stage(
     clear(session, kind, run_id, list(staged))
     run = str(run_id)
     rows = (
-        (run, page, item, "\\x" + digest.hex(), *record)
+        (run, page, item, copying.binary(digest), *record)
         for page, entries in staged.items()
         for item, digest, record in entries
     )

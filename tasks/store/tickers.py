@@ -15,18 +15,19 @@ _DISPLAYED = text(
       select distinct on (q.asset_id) q.asset_id, q.symbol, q.name
       from quotes q left join unnest(cast(:sources as text[]), cast(:precedences as int[]))
         as p (source, precedence) using (source)
-      where q.asset_id = any(cast(:ids as bigint[]))
+      where q.asset_id in (select unnest(cast(:ids as bigint[])))
       order by q.asset_id, p.precedence nulls last, q.source, q.external_id
     ) d join assets a using (asset_id)
     where upper(d.symbol) <> a.ticker or d.name <> a.name
     """
 )
+# Lists are joined, not compared with: the planner would weigh each of thousands of constants.
 _LOCK = text(
     """
-    select ticker from assets
-    where asset_id = any(cast(:ids as bigint[])) or ticker = any(:tickers)
-      or ticker in (select ticker from assets where asset_id = any(cast(:ids as bigint[])))
-    order by asset_id for no key update
+    select a.ticker from assets a where a.ticker in (
+      select ticker from assets join unnest(cast(:ids as bigint[])) i (asset_id) using (asset_id)
+      union all select unnest(cast(:tickers as text[])))
+    order by a.asset_id for no key update of a
     """
 )
 _RENAME = text(
@@ -46,19 +47,18 @@ _DECIDE = text(
       select asset_id, ticker, slug_id, wire_id, market_cap_usd, rank,
         coalesce(wire_id = ticker and owner_since < now() - cast(:settled_after as interval), false)
           settled
-      from assets where ticker = any(:tickers)
+      from assets join unnest(cast(:tickers as text[])) t (ticker) using (ticker)
     ), decided as (
-      select c.*, row_number() over (partition by ticker order by
+      select asset_id, wire_id, case when row_number() over (partition by ticker order by
         market_cap_usd * case when settled then :factor else 1 end desc nulls last,
         rank * case when settled then 1 else :factor end nulls last,
-        settled desc, slug_id collate "C") = 1 owns
-      from candidates c
+        settled desc, slug_id collate "C") = 1 then ticker else slug_id end earned, ticker
+      from candidates
     )
-    update assets a set wire_id = case when owns then d.ticker else d.slug_id end,
-      owner_since = case when owns then now() end, updated_at = now()
+    update assets a set wire_id = d.earned,
+      owner_since = case when d.earned = d.ticker then now() end, updated_at = now()
     from decided d
-    where a.asset_id = d.asset_id
-      and a.wire_id <> case when owns then d.ticker else d.slug_id end
+    where a.asset_id = d.asset_id and d.wire_id <> d.earned
     returning a.asset_id
     """
 )
