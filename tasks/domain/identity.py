@@ -107,6 +107,21 @@ class ItemFacts(msgspec.Struct, frozen=True, dict=True):
         return names.key(self.name)
 
     @_once
+    def ticker(self) -> str:
+        """Return the ticker of an asset that this item names."""
+        return names.ticker(self.symbol)
+
+    @_once
+    def slug_id(self) -> str:
+        """Return the ``TICKER~slug`` of an asset that this item names."""
+        return f"{self.ticker}~{names.slug(self.source, self.external_id)}"
+
+    @_once
+    def identity_key(self) -> str:
+        """Return its normalised symbol and name, for people."""
+        return f"{self.symbol_key} {self.name_key}"
+
+    @_once
     def id_symbol(self) -> str:
         """Return the symbol at the head of the id, empty where ids have none."""
         return names.key(names.split_id(self.source, self.external_id)[0])

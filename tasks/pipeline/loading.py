@@ -92,8 +92,7 @@ def _load_quotes(
     touched = sorted({*observed, *linked.changed_assets})
     if touched:
         locked = consensus.lock(session, touched)
-        quotes.append_history(session, run.source, run.run_id, numbers)
-        quotes.upsert(session, run.source, run.run_id, numbers)
+        quotes.observe(session, run.source, run.run_id, numbers)
         decided = consensus.refresh(session, asset_ids=touched, policies=trusted, locked=locked)
         publication.append(session, decided, closed=linked.closed_assets)
         added = linked.founded - len(linked.closed_assets)

@@ -1,7 +1,8 @@
 """Transform: stored pages to staged records; pure but for the database, so it can be replayed."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
@@ -9,7 +10,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from tasks.core import failpoints
-from tasks.domain.records import Item
+from tasks.domain.identity import ItemFacts
+from tasks.domain.records import Item, Quote, Record
 from tasks.domain.retries import Again
 from tasks.domain.runs import PageState, Stage
 from tasks.pipeline import refining
@@ -22,6 +24,7 @@ from tasks.store import news, pages, quotes, raw_pages, rejections, runs, stagin
 from tasks.store.events import Step
 from tasks.store.pages import Claim, Counts
 from tasks.store.rejections import Quarantined
+from tasks.store.staging import Staged
 from tasks.store.tables import Run, RunPage
 
 _DIGEST_BYTES = 16
@@ -61,11 +64,12 @@ def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Messag
 
 
 class _Parsed(NamedTuple):
-    """A page of the batch, and the items that are not known byte by byte."""
+    """A page of the batch, the ids that are known, and the items not known byte by byte."""
 
     row: RunPage
     page: Page
     items: Sequence[Item]
+    known: Container[str]
     fresh: Sequence[Fresh]
 
 
@@ -77,7 +81,10 @@ def _transform(
     batch = _parsed(session, refinery, run, [row for row in rows if row.page not in same])
     results = [(parsed, _refined(session, refinery, parsed)) for parsed in batch]
     failpoints.reach(failpoints.AFTER_TRANSFORM)
-    staged = {parsed.row.page: result.staged for parsed, result in results}
+    staged = {
+        parsed.row.page: _with_facts(spec, result.staged, parsed.known)
+        for parsed, result in results
+    }
     staging.stage(session, spec.kind, run.run_id, staged)
     for parsed, result in results:
         if not spec.json_items:
@@ -108,7 +115,7 @@ def _parsed(
         page = stored[row.raw_page_id or 0]
         batch.append((row, page, list(refinery.connector.parse(page))))
     known = _known(session, refinery.connector.spec, run, (items for _, _, items in batch))
-    return [_Parsed(row, page, items, _fresh(items, known)) for row, page, items in batch]
+    return [_Parsed(row, page, items, known, _fresh(items, known)) for row, page, items in batch]
 
 
 def _refined(session: Session, refinery: Refinery, parsed: _Parsed) -> Transformed:
@@ -117,6 +124,34 @@ def _refined(session: Session, refinery: Refinery, parsed: _Parsed) -> Transform
         stored = StoredPage(parsed.row.raw_page_id, parsed.page)
         judged = refinery.contracted(session, stored, parsed.fresh)
     return refinery.normalised(_watched(session, parsed.row, judged))
+
+
+def _with_facts(
+    spec: SourceSpec, staged: Iterable[Staged], known: Container[str]
+) -> Iterable[Staged]:
+    """Add to quotes of items that may be new what identity has to know of them."""
+    if spec.kind != "quotes":
+        return staged
+    return (
+        entry
+        if entry.record.external_id in known
+        else entry._replace(facts=_facts(spec.name, entry.record))
+        for entry in staged
+    )
+
+
+def _facts(source: str, record: Record) -> ItemFacts | None:
+    if not isinstance(record, Quote):
+        return None
+    return _named(source, record.external_id, record.symbol, record.name, record.contracts)
+
+
+# Rows of a CSV file speak of the same few coins over and over.
+@lru_cache(maxsize=1 << 13)
+def _named(
+    source: str, external_id: str, symbol: str, name: str, contracts: str | None
+) -> ItemFacts:
+    return ItemFacts(source, external_id, symbol, name, contracts=contracts)
 
 
 def _counts(parsed: _Parsed, result: Transformed) -> Counts:

@@ -7,34 +7,43 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from tasks.domain import names
 from tasks.domain.identity import ItemFacts, ItemKey
-from tasks.store import links, tickers
+from tasks.store import tickers
 
 _DEFER = text("set constraints uq_assets_slug_id, uq_assets_wire_id deferred")
 _CHECK = text("set constraints uq_assets_slug_id, uq_assets_wire_id immediate")
 
-# An asset keeps its id when the item that named it is taken away; the item's next one is numbered.
-# A new one owns its ticker if nobody does, so that most need no decision about it afterwards.
-_FOUND = text(
-    """
-    with named as (
-      select n.slug_id asked, n.ticker, n.name, n.slug_id || case
-          when exists (select from assets a where a.slug_id = n.slug_id)
-          then '.' || nextval(pg_get_serial_sequence('assets', 'asset_id')) else '' end slug_id,
-        row_number() over (partition by n.ticker order by n.place) = 1
+# For rows ``asked (slug_id, ticker, name, rank, place)``, in the order of their places. An asset
+# keeps its id when the item that named it is taken away; the item's next one is numbered. A new one
+# owns its ticker if nobody does, so that most need no decision about it afterwards. The numbers are
+# drawn first, for nothing would tell the planner how to find so many rows again. The rank is what
+# the consensus is most likely to decide, so that no index has to be written again.
+FOUNDING = """
+    named as materialized (
+      select p.*, nextval('assets_asset_id_seq') asset_id, p.slug_id || case
+          when exists (select from assets a where a.slug_id = p.slug_id)
+          then '.' || nextval('assets_asset_id_seq') else '' end own_id
+      from (
+        select n.*, row_number() over (partition by n.ticker order by n.place) = 1
           and not exists (select from assets a where a.wire_id = n.ticker) owns
-      from unnest(cast(:slug_ids as text[]), cast(:tickers as text[]), cast(:names as text[]))
-        with ordinality as n (slug_id, ticker, name, place)
+        from asked n order by n.place
+      ) p
     ), founded as (
-      insert into assets (wire_id, owner_since, slug_id, ticker, name)
-      select case when owns then ticker else slug_id end, case when owns then now() end, slug_id,
-        ticker, name
+      insert into assets (asset_id, wire_id, owner_since, slug_id, ticker, name, rank)
+      overriding system value
+      select asset_id, case when owns then ticker else own_id end, case when owns then now() end,
+        own_id, ticker, name, rank
       from named
-      returning slug_id, asset_id
-    )
-    select named.asked, founded.asset_id from founded join named using (slug_id)
-    """
+    )"""
+_FOUND = text(
+    f"""
+    with asked as (
+      select * from unnest(cast(:slug_ids as text[]), cast(:tickers as text[]),
+        cast(:names as text[]), cast(:ranks as int[]))
+        with ordinality as n (slug_id, ticker, name, rank, place)
+    ), {FOUNDING}
+    select slug_id, asset_id from named
+    """  # noqa: S608 - put together from constants
 )
 
 MANY = 1_000
@@ -149,19 +158,25 @@ def found(session: Session, founders: Sequence[ItemFacts]) -> dict[ItemKey, int]
     Returns:
         The new asset of each item.
     """
-    slug_ids = {links.item_slug_id(item): item.key for item in founders}
+    slug_ids = {item.slug_id: item.key for item in founders}
     rows = session.execute(
         _FOUND,
         {
             "slug_ids": list(slug_ids),
-            "tickers": [names.ticker(item.symbol) for item in founders],
+            "tickers": [item.ticker for item in founders],
             "names": [item.name for item in founders],
+            "ranks": [item.rank for item in founders],
         },
     )
     founded = {slug_ids[slug_id]: asset_id for slug_id, asset_id in rows}
-    if len(founded) >= max(MANY, session.scalar(_KNOWN_ROWS) or 0):
-        session.execute(_ANALYSE)
+    plan_anew(session, len(founded))
     return founded
+
+
+def plan_anew(session: Session, new: int) -> None:
+    """Have statements planned anew if there are about as many new assets as the planner knows."""
+    if new >= max(MANY, session.scalar(_KNOWN_ROWS) or 0):
+        session.execute(_ANALYSE)
 
 
 def rename(session: Session, naming: Iterable[tuple[int, ItemFacts]], empty: Sequence[int]) -> None:
@@ -172,7 +187,7 @@ def rename(session: Session, naming: Iterable[tuple[int, ItemFacts]], empty: Seq
         naming: Each asset with its item.
         empty: Assets that will be removed, and free theirs.
     """
-    pairs = [(asset_id, links.item_slug_id(item)) for asset_id, item in naming]
+    pairs = [(asset_id, item.slug_id) for asset_id, item in naming]
     ids, slug_ids = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     session.execute(_RENAME, {"ids": ids, "slug_ids": slug_ids, "empty": list(empty)})
 

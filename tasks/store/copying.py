@@ -15,7 +15,6 @@ import psycopg2
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-
 _ROWS = msgspec.json.Encoder(decimal_format="number")
 _OPTIONS = r"""(format csv, escape '\', null 'null')"""
 _PERHAPS_CONTROL = re.compile(rb"\\[bfnrtu]")

@@ -4,7 +4,7 @@ What may change once decided, and why, is in docs/adr/0020-identity.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -13,12 +13,15 @@ from tasks.domain import placement, resolution
 from tasks.domain.identity import ItemFacts, ItemKey
 from tasks.domain.placement import Placement
 from tasks.domain.resolution import Group, Member
-from tasks.store import assets, links
+from tasks.store import assets, founding, links
 from tasks.store.assets import Move
 from tasks.store.links import Known
 
 _BUILTIN_PRECEDENCE = {"coingecko": 10, "coinpaprika": 20, "csv": 30}
 """Which source names an asset if the caller does not say."""
+MANY = 1000
+"""From so many unknown observations on, one pass over all links finds out which items meet nobody
+sooner than looking at each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class LinkOutcome:
         moved: Items known before that changed their asset.
         closed_assets: Assets left without any item, and removed.
         changed_assets: Assets that got or lost an item or won a ticker; their consensus is to be
-            refreshed.
+            refreshed. Without those founded for items that meet nobody: these are staged.
     """
 
     linked: int = 0
@@ -54,7 +57,8 @@ def link_staged(
     """See to it that every staged quote of these pages has a row in ``asset_links``.
 
     A batch without unknown items costs one anti-join, and holds a lock that other such batches
-    share. One with unknown items keeps all other loads waiting until its transaction ends.
+    share. One with unknown items keeps all other loads waiting until its transaction ends. Of many
+    unknown ones, those that meet nobody are not weighed one by one.
 
     Args:
         session: Of the load's transaction, before it wrote anything else.
@@ -63,12 +67,17 @@ def link_staged(
         pages: Their numbers.
         precedence: Of sources; lower names an asset.
     """
-    if not links.has_unknown(session, source, run_id, pages):
+    count = links.count_unknown(session, source, run_id, pages)
+    if not count:
         links.lock_shared(session)
         return LinkOutcome()
     links.lock(session)
+    alone = 0
+    if count >= MANY:
+        alone = founding.found_alone(session, source, run_id, pages, unknown=count)
     unknown = links.read_unknown(session, source, run_id, pages)
-    return resolve(session, unknown, precedence=precedence)
+    outcome = resolve(session, unknown, precedence=precedence) if unknown else LinkOutcome()
+    return replace(outcome, linked=outcome.linked + alone, founded=outcome.founded + alone)
 
 
 def resolve(

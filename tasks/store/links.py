@@ -9,7 +9,6 @@ import msgspec
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
-from tasks.domain import names
 from tasks.domain.identity import Evidence, ItemFacts, ItemKey
 from tasks.domain.resolution import Member
 from tasks.store import copying
@@ -29,15 +28,19 @@ _UNKNOWN = """
     where s.run_id = :run_id and s.page = any(:pages) and not exists (
       select from asset_links l where l.source = :source and l.external_id = s.external_id)
 """
-_HAS_UNKNOWN = text(f"select exists (select {_UNKNOWN})")
+_COUNT_UNKNOWN = text(f"select count(*) {_UNKNOWN}")
+# An item's newest observation says what it is.
+NEWEST_UNKNOWN = f"""
+    select distinct on (s.external_id) s.*
+    {_UNKNOWN}
+    order by s.external_id, s.observed_at desc, s.page desc, s.item desc
+"""
 _READ_UNKNOWN = text(
     f"""
-    select u.*, k.key known from (
-      select distinct on (s.external_id) s.external_id, s.symbol, s.name, s.rank, s.price_usd,
-        s.observed_at, s.contracts
-      {_UNKNOWN}
-      order by s.external_id, s.observed_at desc, s.page desc, s.item desc
-    ) u left join known_ids k on k.source = :source and k.external_id = u.external_id
+    select u.external_id, u.symbol, u.name, u.rank, u.price_usd, u.observed_at, u.contracts,
+      k.key known
+    from ({NEWEST_UNKNOWN}) u
+    left join known_ids k on k.source = :source and k.external_id = u.external_id
     """  # noqa: S608 - put together from constants
 )
 
@@ -117,16 +120,17 @@ def lock_shared(session: Session) -> None:
     session.execute(_LOCK_SHARED)
 
 
-def has_unknown(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> bool:
-    """Say whether a staged item has no link yet."""
-    return bool(session.scalar(_HAS_UNKNOWN, _staged(source, run_id, pages)))
+def count_unknown(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> int:
+    """Return how many staged observations are of items without a link."""
+    count: int = session.scalars(_COUNT_UNKNOWN, staged(source, run_id, pages)).one()
+    return count
 
 
 def read_unknown(
     session: Session, source: str, run_id: UUID, pages: Sequence[int]
 ) -> list[ItemFacts]:
     """Return the staged items that have no link yet."""
-    rows = session.execute(_READ_UNKNOWN, _staged(source, run_id, pages))
+    rows = session.execute(_READ_UNKNOWN, staged(source, run_id, pages))
     return [facts(row, source) for row in rows]
 
 
@@ -188,11 +192,6 @@ def status(member: Member) -> str:
     return "unresolved" if member.candidates else "linked"
 
 
-def item_slug_id(item: ItemFacts) -> str:
-    """Return the ``TICKER~slug`` of an asset that this item names."""
-    return f"{names.ticker(item.symbol)}~{names.slug(item.source, item.external_id)}"
-
-
 def _keys(items: Iterable[ItemFacts]) -> set[str]:
     return {key for item in items for key in item.keys}
 
@@ -214,7 +213,8 @@ def _known(row: Row[Any]) -> Known:
     )
 
 
-def _staged(source: str, run_id: UUID, pages: Sequence[int]) -> dict[str, object]:
+def staged(source: str, run_id: UUID, pages: Sequence[int]) -> dict[str, object]:
+    """Return the parameters of statements about staged pages."""
     return {"source": source, "run_id": run_id, "pages": list(pages)}
 
 
@@ -234,8 +234,8 @@ def _decision(member: Member, asset_id: int) -> tuple[Any, ...]:
 def _first_seen(item: ItemFacts) -> tuple[Any, ...]:
     """Return the values of :data:`_COLUMNS` that follow, but the last."""
     return (
-        f"{item.symbol_key} {item.name_key}",
-        item_slug_id(item),
+        item.identity_key,
+        item.slug_id,
         item.symbol,
         item.name,
         item.rank,

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, text
 from sqlalchemy.orm import Session
 
+from tasks.domain.identity import ItemFacts
 from tasks.domain.records import NewsEntry, Quote, Record
 from tasks.store import copying
 from tasks.store.tables import StagedNews, StagedQuote
@@ -29,12 +30,24 @@ _DISCARD = [
 ]
 
 
+_LABELS = ("ticker", "slug_id", "identity_key", "keys")
+_NO_LABELS = (None,) * len(_LABELS)
+
+
 class Staged(NamedTuple):
-    """A record on its way: ``item`` is its place in the page, ``digest`` of the item's bytes."""
+    """A record on its way.
+
+    Attributes:
+        item: Its place in the page.
+        digest: Of the item's bytes.
+        facts: What identity knows of a quote's item, if it may be one that nobody has seen before:
+            worked out here, a load has less to do, and loads wait for each other.
+    """
 
     item: int
     digest: bytes
     record: Record
+    facts: ItemFacts | None = None
 
 
 def stage(
@@ -51,13 +64,25 @@ def stage(
     table = _TABLES[kind]
     clear(session, kind, run_id, list(staged))
     run = str(run_id)
-    rows = (
-        (run, page, item, copying.binary(digest), *record)
-        for page, entries in staged.items()
-        for item, digest, record in entries
-    )
     columns = ("run_id", "page", "item", "digest", *_FIELDS[kind])
+    if table is StagedQuote:
+        columns = (*columns, *_LABELS)
+    rows = (
+        (run, page, entry.item, copying.binary(entry.digest), *entry.record, *_labels(entry, table))
+        for page, entries in staged.items()
+        for entry in entries
+    )
     copying.copy(session, table.__tablename__, columns, rows)
+
+
+def _labels(entry: Staged, table: type) -> Sequence[str | None]:
+    if table is not StagedQuote:
+        return ()
+    facts = entry.facts
+    if facts is None:
+        return _NO_LABELS
+    keys = copying.array(sorted(facts.keys))
+    return (facts.ticker, facts.slug_id, facts.identity_key, keys)
 
 
 def clear(session: Session, kind: str, run_id: UUID, pages: Sequence[int]) -> None:

@@ -3,9 +3,10 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from tasks.domain.id_maps import KnownId
-from tasks.store import known_ids
+from tasks.store import known_ids, linking
 from tests.support.market import load, partition, quote
 
 pytestmark = pytest.mark.integration
@@ -81,3 +82,35 @@ def test_the_order_of_arrival_decides_nothing(session, items, known, data):
     by_source = _batches(sorted(items, key=lambda item: item[0]), [False] * len(items))
     found = _loaded(session, _batches(shuffled, cuts), known)
     assert found == _loaded(session, by_source, known)
+
+
+_WRITTEN = text(
+    """
+    select l.source, l.external_id, l.method, l.confidence, l.status, l.evidence::text,
+      l.identity_key, l.slug_id, l.symbol, l.name, l.rank, l.price_usd, l.observed_at, l.contracts,
+      (select array_agg(key order by key) from unnest(l.keys) key), a.slug_id, a.wire_id, a.ticker,
+      a.name, a.rank
+    from asset_links l join assets a using (asset_id) order by l.source, l.external_id
+    """
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(items=_items(), known=st.one_of(st.just([]), _maps()), data=st.data())
+def test_one_statement_founds_as_weighing_does(session, items, known, data):
+    cuts = data.draw(st.lists(st.booleans(), min_size=len(items), max_size=len(items)))
+    batches = _batches(data.draw(st.permutations(items)), cuts)
+    written = []
+    for many in (1, 1_000):
+        with session.begin_nested() as savepoint, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(linking, "MANY", many)
+            known_ids.replace(session, known)
+            for source, quotes in batches:
+                load(session, source, quotes)
+            written.append(session.execute(_WRITTEN).all())
+            savepoint.rollback()
+    assert written[0] == written[1]

@@ -9,11 +9,13 @@ from uuid import UUID
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
+from tasks.domain.identity import ItemFacts
 from tasks.domain.records import Quote
-from tasks.store import consensus, linking, quotes
+from tasks.store import consensus, linking, quotes, staging
 from tasks.store.consensus import SourcePolicy
 from tasks.store.linking import LinkOutcome
-from tasks.store.tables import Run, RunPage, StagedQuote
+from tasks.store.staging import Staged
+from tasks.store.tables import Run, RunPage
 
 POLICIES = {
     "coingecko": SourcePolicy(fresh_for_s=3600, precedence=10),
@@ -50,15 +52,19 @@ def stage(session: Session, source: str, pages: Sequence[Iterable[Quote]]) -> UU
     ).one()
     for page in range(len(pages)):
         session.execute(insert(RunPage), [{"run_id": run_id, "page": page, "request_page": page}])
-    rows = [
-        {"run_id": run_id, "page": page, "item": item, "digest": repr(quote).encode()}
-        | quote._asdict()
+    staged = {
+        page: [
+            Staged(item, repr(quote).encode(), quote, _facts(source, quote))
+            for item, quote in enumerate(content)
+        ]
         for page, content in enumerate(pages)
-        for item, quote in enumerate(content)
-    ]
-    if rows:
-        session.execute(insert(StagedQuote), rows)
+    }
+    staging.stage(session, "quotes", run_id, staged)
     return run_id
+
+
+def _facts(source: str, quote: Quote) -> ItemFacts:
+    return ItemFacts(source, quote.external_id, quote.symbol, quote.name, contracts=quote.contracts)
 
 
 def load(
@@ -71,8 +77,7 @@ def load(
     run_id = stage(session, source, pages)
     numbers = range(len(pages))
     outcome = linking.link_staged(session, source=source, run_id=run_id, pages=numbers)
-    quotes.append_history(session, source, run_id, numbers)
-    quotes.upsert(session, source, run_id, numbers)
+    quotes.observe(session, source, run_id, numbers)
     touched = set(quotes.touched_assets(session, source, run_id, numbers))
     touched |= outcome.changed_assets
     consensus.refresh(session, asset_ids=sorted(touched), policies=policies)

@@ -12,10 +12,12 @@ from sqlalchemy import (
     Index,
     Integer,
     SmallInteger,
+    Text,
     UniqueConstraint,
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.store.tables.base import Base
@@ -58,7 +60,9 @@ class RawPage(Base):
 class StagedQuote(Base):
     """A normalised quote between transform and load.
 
-    No foreign key: it would be checked for each row, and a run removes what it staged when it ends.
+    ``ticker`` to ``keys`` are those of :class:`Asset` and :class:`AssetLink`; filled for items that
+    may be new. No foreign key: it would be checked for each row, and a run removes what it staged
+    when it ends.
     """
 
     __tablename__ = "staged_quotes"
@@ -77,6 +81,10 @@ class StagedQuote(Base):
     percent_change_24h: Mapped[Decimal | None]
     observed_at: Mapped[datetime]
     contracts: Mapped[str | None]
+    ticker: Mapped[str | None]
+    slug_id: Mapped[str | None]
+    identity_key: Mapped[str | None]
+    keys: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
 
 
 class StagedNews(Base):

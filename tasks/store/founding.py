@@ -1,0 +1,59 @@
+"""Assets for items that meet nobody, by one statement however many they are.
+
+Two items are only compared if they share a key and are of different sources (see
+:mod:`tasks.domain.resolution`). An unknown item that shares none with another source's is an asset
+of its own, whatever else is known, and changes nothing about anybody else. After the first run of
+a source these are most of its items.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from tasks.store import assets, links
+
+# What an operator's map says of an item, and what was staged without its keys, is for the resolver.
+_FOUND_ALONE = text(
+    f"""
+    with unknown as materialized ({links.NEWEST_UNKNOWN}),
+    others as (
+      select distinct unnest(keys) key from asset_links where source <> :source
+    ), meeting as (
+      select u.external_id from unknown u cross join unnest(u.keys) k (key) join others using (key)
+    ), asked as (
+      select u.*, row_number() over (order by u.external_id collate "C") place from unknown u
+      where u.keys is not null and u.external_id not in (select external_id from meeting)
+        and not exists (select from known_ids k
+          where k.source = :source and k.external_id = u.external_id)
+    ), {assets.FOUNDING}
+    insert into asset_links (source, external_id, asset_id, method, confidence, identity_key,
+      slug_id, symbol, name, rank, price_usd, observed_at, contracts, keys, settles_at)
+    select :source, external_id, asset_id, 'founded', 1, identity_key, slug_id, symbol, name, rank,
+      price_usd, observed_at, contracts, keys, now() + interval '{links.SETTLING}'
+    from named
+    """  # noqa: S608 - put together from constants
+)
+
+
+def found_alone(
+    session: Session, source: str, run_id: UUID, pages: Sequence[int], *, unknown: int
+) -> int:
+    """Give every unknown staged item that meets no other source's an asset of its own.
+
+    The caller holds the lock (see :func:`tasks.store.links.lock`).
+
+    Args:
+        session: Of the load's transaction.
+        source: Whose pages.
+        run_id: The run they were staged in.
+        pages: Their numbers.
+        unknown: How many staged items are unknown, at most.
+
+    Returns:
+        How many were founded.
+    """
+    assets.plan_anew(session, unknown)
+    parameters = links.staged(source, run_id, pages)
+    return session.connection().execute(_FOUND_ALONE, parameters).rowcount
