@@ -86,10 +86,12 @@ def _transform(
         for parsed, result in results
     }
     staging.stage(session, spec.kind, run.run_id, staged)
-    for parsed, result in results:
-        if not spec.json_items:
+    if not spec.json_items:
+        for parsed in batch:
             raw_pages.set_items(session, parsed.row.raw_page_id, parsed.items)
-        rejections.add(session, run.source, parsed.row, result.quarantined)
+    rejections.add(
+        session, run.source, [(parsed.row, result.quarantined) for parsed, result in results]
+    )
     _count(session, run.source, [entry for _, result in results for entry in result.quarantined])
     return [*same.values(), *(_counts(parsed, result) for parsed, result in results)]
 

@@ -1,15 +1,38 @@
 """The quarantine."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, case, cast, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+import msgspec
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import Session
 
 from tasks.domain.records import Rejection
+from tasks.store import copying
 from tasks.store.tables import RejectionRow, RunPage
+
+# In the order of their key, so that two batches with the same items never wait in a circle.
+_ADD = text(
+    """
+    insert into rejections as r (source, run_id, page, raw_page_id, item, external_id, digest,
+      field, rule, reason, payload, payload_bytes, occurrences)
+    select :source, n.run_id, n.page, n.raw_page_id, n.item, n.external_id, n.digest, n.field,
+      n.rule, n.reason, n.payload, n.payload_bytes, n.occurrences
+    from jsonb_to_recordset(cast(:rows as jsonb)) as n (run_id uuid, page int, raw_page_id bigint,
+      item int, external_id text, digest bytea, field text, rule text, reason text, payload text,
+      payload_bytes bytea, occurrences int)
+    order by n.digest, n.rule, n.field
+    on conflict (source, digest, rule, field) do update set
+      run_id = excluded.run_id, page = excluded.page, raw_page_id = excluded.raw_page_id,
+      item = excluded.item, updated_at = now(),
+      occurrences = r.occurrences + case when excluded.raw_page_id is distinct from r.raw_page_id
+        then excluded.occurrences else 0 end,
+      state = case when excluded.raw_page_id is distinct from r.raw_page_id
+        and r.state = 'replayed' then 'open' else r.state end
+    """
+)
 
 
 class Selection(NamedTuple):
@@ -43,55 +66,37 @@ class Quarantined(NamedTuple):
     rejection: Rejection
 
 
-def add(session: Session, source: str, row: RunPage, entries: Iterable[Quarantined]) -> None:
-    """Put items of a page in quarantine; an item that comes again is the same row, counted.
+def add(
+    session: Session, source: str, batch: Iterable[tuple[RunPage, Sequence[Quarantined]]]
+) -> None:
+    """Put items of a batch's pages in quarantine; one that comes again is the same row, counted.
 
     The same stored page counts once, however often it is transformed. An item that an operator
     discarded stays discarded; one that was replayed and comes again is open again.
     """
-    rows = {
-        (entry.digest, entry.rejection.rule, entry.rejection.field): _row(source, row, entry)
-        for entry in entries
-    }
-    if not rows:
-        return
-    # In the order of their key, so that two batches with the same items never wait in a circle.
-    statement = insert(RejectionRow).values([rows[key] for key in sorted(rows)])
-    is_new = RejectionRow.raw_page_id.is_distinct_from(statement.excluded.raw_page_id)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["source", "digest", "rule", "field"],
-            set_={
-                "run_id": statement.excluded.run_id,
-                "page": statement.excluded.page,
-                "raw_page_id": statement.excluded.raw_page_id,
-                "item": statement.excluded.item,
-                "occurrences": RejectionRow.occurrences + cast(is_new, Integer),
-                "state": case(
-                    (is_new & (RejectionRow.state == "replayed"), "open"), else_=RejectionRow.state
-                ),
-                "updated_at": func.now(),
-            },
-        )
-    )
+    rows: dict[tuple[bytes, str, str], dict[str, object]] = {}
+    pages: Counter[tuple[bytes, str, str]] = Counter()
+    for row, entries in batch:
+        found = {(e.digest, e.rejection.rule, e.rejection.field): e for e in entries}
+        pages.update(found.keys())
+        rows |= {key: _row(row, entry) for key, entry in found.items()}
+    if rows:
+        listed = [values | {"occurrences": pages[key]} for key, values in rows.items()]
+        session.execute(_ADD, {"source": source, "rows": msgspec.json.encode(listed).decode()})
 
 
-def _row(source: str, row: RunPage, entry: Quarantined) -> dict[str, object]:
-    text = entry.payload.decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    rejection = entry.rejection
+def _row(row: RunPage, entry: Quarantined) -> dict[str, object]:
+    shown = entry.payload.decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    verbatim = None if shown.encode() == entry.payload else copying.binary(entry.payload)
     return {
-        "source": source,
         "run_id": row.run_id,
         "page": row.page,
         "raw_page_id": row.raw_page_id,
         "item": entry.item,
-        "external_id": rejection.external_id,
-        "digest": entry.digest,
-        "field": rejection.field,
-        "rule": rejection.rule,
-        "reason": rejection.reason,
-        "payload": text,
-        "payload_bytes": None if text.encode() == entry.payload else entry.payload,
+        "digest": copying.binary(entry.digest),
+        **entry.rejection._asdict(),
+        "payload": shown,
+        "payload_bytes": verbatim,
     }
 
 

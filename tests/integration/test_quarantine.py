@@ -284,3 +284,12 @@ def test_an_item_that_was_replayed_and_is_refused_again_is_open_again(bench, sou
     mend(bench, ruled(settings, STRICT))
     bench.run()
     assert bench.one("select state from rejections").state == "open"
+
+
+def test_an_item_on_two_pages_of_a_batch_is_one_row_counted_twice(bench, source):
+    source.pages = [[*COINS[:9], BAD], [*COINS[9:18], BAD]]
+    bench.run()
+    row = bench.one("select occurrences, page, item from rejections")
+    assert (row.occurrences, row.page, row.item) == (2, 2, 9)
+    bench.run()
+    assert bench.one("select occurrences from rejections").occurrences == 4
