@@ -48,9 +48,10 @@ _FOUND = text(
 
 MANY = 1_000
 # A session plans once how it checks that the asset of a new link is there. A plan made when there
-# were a few assets would read them all for each link, and five thousand took a second.
+# were a few assets would read them all for each link, and five thousand took a second. And before
+# the first statistics the planner takes each asset for one with hundreds of quotes.
 _KNOWN_ROWS = text("select reltuples from pg_class where oid = cast('assets' as regclass)")
-_ANALYSE = text("analyze assets")
+_ANALYSE = text("analyze assets, asset_links, quotes")
 
 # The id that was shown goes along: whoever owns the bare ticker keeps it until owners are decided.
 # One that an asset keeps whose item has left it is given to no other: the item's next is numbered.

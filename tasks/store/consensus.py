@@ -7,7 +7,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from tasks.domain import consensus as figures
-from tasks.store import consensus_rules, tickers
+from tasks.store import arrays, consensus_rules, tickers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def refresh(
     if renamed:
         touched |= tickers.lock(session, [], renamed)
     # Whoever adds an observation of these assets needs their locks before it commits.
-    several = set(session.scalars(_HAVE_SEVERAL, {"ids": ids}))
+    several = set(session.scalars(_HAVE_SEVERAL, {"ids": arrays.numbers(ids)}))
     weigh(session, consensus_rules.ALONE, [one for one in ids if one not in several], policies)
     weigh(session, consensus_rules.SEVERAL, sorted(several), policies)
     tickers.rename(session, renamed)
@@ -110,4 +110,4 @@ def weigh(
             "fresh_for_s": [policy.fresh_for_s for policy in policies.values()],
             "precedences": [policy.precedence for policy in policies.values()],
         }
-        session.execute(rules, {"ids": list(asset_ids), **_FIGURES, **trusted})
+        session.execute(rules, {"ids": arrays.numbers(asset_ids), **_FIGURES, **trusted})

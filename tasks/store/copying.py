@@ -31,7 +31,7 @@ def copy(
         table: Its name; never from outside.
         columns: Their names, likewise.
         rows: Values in the order of the columns: text without control characters, numbers, aware
-            times, None for NULL. See :func:`array` and :func:`binary`.
+            times, None for NULL. See :func:`binary` and :mod:`tasks.store.arrays`.
 
     Raises:
         ValueError: If a text holds a control character.
@@ -91,12 +91,6 @@ def send(session: Session, statement: str, source: io.BytesIO | Stream) -> None:
                 psycopg2.Error,
                 connection_invalidated=bool(connection.closed),
             ) from error
-
-
-def array(texts: Iterable[str]) -> str:
-    """Return texts as PostgreSQL reads a ``text[]``."""
-    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
-    return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
 
 
 def binary(value: bytes) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from tasks.domain.identity import Evidence, ItemFacts, ItemKey
 from tasks.domain.resolution import Member
-from tasks.store import copying
+from tasks.store import arrays, copying
 
 SETTLING = "7 days"
 """How long the arrival of a rival may still move an item; see docs/adr/0020-identity.md."""
@@ -242,7 +242,7 @@ def _first_seen(item: ItemFacts) -> tuple[Any, ...]:
         item.price_usd,
         item.observed_at,
         item.contracts,
-        copying.array(sorted(item.keys)),
+        arrays.texts(sorted(item.keys)),
     )
 
 

@@ -15,6 +15,8 @@ from datetime import datetime
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.orm import Session
 
+from tasks.store import arrays
+
 BASELINE_FACTOR = 4
 """A baseline is due when so many rows for each asset of the last one have been added since."""
 BASELINE_ROWS = 1_000
@@ -103,7 +105,7 @@ def append(session: Session, asset_ids: Collection[int], *, closed: Collection[i
 def _rows(
     session: Session, statement: TextClause, valid_from: datetime, ids: Collection[int]
 ) -> int:
-    parameters = {"valid_from": valid_from, "ids": list(ids)}
+    parameters = {"valid_from": valid_from, "ids": arrays.numbers(ids)}
     return session.connection().execute(statement, parameters).rowcount
 
 

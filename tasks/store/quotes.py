@@ -8,10 +8,14 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from tasks.domain.consensus import ALONE, Use
+from tasks.store import arrays
 from tasks.store.tables import QuoteRow
 
 _DIGESTS = text(
-    "select external_id, digest from quotes where source = :source and external_id = any(:ids)"
+    """
+    select external_id, digest from quotes
+    join unnest(cast(:ids as text[])) i (external_id) using (external_id) where source = :source
+    """
 )
 
 # Of the staged observations of one moment the one fetched last counts. What is known is looked up
@@ -101,7 +105,7 @@ _TOUCHED = text(
 
 def digests(session: Session, source: str, ids: Sequence[str]) -> dict[str, bytes]:
     """Return the digest of the last observation of each of these items that is known."""
-    rows = session.execute(_DIGESTS, {"source": source, "ids": list(ids)})
+    rows = session.execute(_DIGESTS, {"source": source, "ids": arrays.texts(set(ids))})
     return {external_id: bytes(digest) for external_id, digest in rows}
 
 

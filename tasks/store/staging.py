@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tasks.domain.identity import ItemFacts
 from tasks.domain.records import NewsEntry, Quote, Record
-from tasks.store import copying
+from tasks.store import arrays, copying
 from tasks.store.tables import StagedNews, StagedQuote
 
 Kind = Literal["quotes", "news", "history"]
@@ -81,7 +81,7 @@ def _labels(entry: Staged, table: type) -> Sequence[str | None]:
     facts = entry.facts
     if facts is None:
         return _NO_LABELS
-    keys = copying.array(sorted(facts.keys))
+    keys = arrays.texts(sorted(facts.keys))
     return (facts.ticker, facts.slug_id, facts.identity_key, keys)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from tasks.domain import consensus as rules
 from tasks.domain import names
+from tasks.store import arrays
 
 _DISPLAYED = text(
     """
@@ -80,7 +81,7 @@ def renamed(
     rows = session.execute(
         _DISPLAYED,
         {
-            "ids": list(asset_ids),
+            "ids": arrays.numbers(asset_ids),
             "sources": list(precedence),
             "precedences": list(precedence.values()),
         },
@@ -102,7 +103,7 @@ def lock(session: Session, asset_ids: Sequence[int], renamed: Sequence[Renamed])
         The tickers whose ownership may change.
     """
     coming = [entry.ticker for entry in renamed]
-    held = session.scalars(_LOCK, {"ids": list(asset_ids), "tickers": coming})
+    held = session.scalars(_LOCK, {"ids": arrays.numbers(asset_ids), "tickers": coming})
     return {*held, *coming}
 
 
@@ -125,7 +126,7 @@ def decide_owners(session: Session, tickers: set[str]) -> list[int]:
         The assets that go by another id now.
     """
     parameters = {
-        "tickers": sorted(tickers),
+        "tickers": arrays.texts(sorted(tickers)),
         "settled_after": rules.OWNER_SETTLED_AFTER,
         "factor": rules.OWNER_FACTOR,
     }

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from tasks.store import copying
+from tasks.store import arrays, copying
 
 pytestmark = pytest.mark.integration
 
@@ -53,7 +53,7 @@ def table(session):
 def test_what_is_sent_arrives(session, table, rows):
     session.execute(text("truncate copied"))
     sent = [
-        (place, a, copying.array(b), c, copying.binary(d), e)
+        (place, a, arrays.texts(b), c, copying.binary(d), e)
         for place, (a, b, c, d, e) in enumerate(rows)
     ]
     copying.copy(session, "copied", ("place", "a", "b", "c", "d", "e"), sent)
