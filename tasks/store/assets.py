@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from tasks.domain.identity import ItemFacts, ItemKey
-from tasks.store import tickers
+from tasks.store import arrays, tickers
 
 _DEFER = text("set constraints uq_assets_slug_id, uq_assets_wire_id deferred")
 _CHECK = text("set constraints uq_assets_slug_id, uq_assets_wire_id immediate")
@@ -163,9 +163,9 @@ def found(session: Session, founders: Sequence[ItemFacts]) -> dict[ItemKey, int]
     rows = session.execute(
         _FOUND,
         {
-            "slug_ids": list(slug_ids),
-            "tickers": [item.ticker for item in founders],
-            "names": [item.name for item in founders],
+            "slug_ids": arrays.texts(slug_ids),
+            "tickers": arrays.texts(item.ticker for item in founders),
+            "names": arrays.texts(item.name for item in founders),
             "ranks": [item.rank for item in founders],
         },
     )
@@ -189,8 +189,12 @@ def rename(session: Session, naming: Iterable[tuple[int, ItemFacts]], empty: Seq
         empty: Assets that will be removed, and free theirs.
     """
     pairs = [(asset_id, item.slug_id) for asset_id, item in naming]
-    ids, slug_ids = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    session.execute(_RENAME, {"ids": ids, "slug_ids": slug_ids, "empty": list(empty)})
+    parameters = {
+        "ids": arrays.numbers(asset_id for asset_id, _ in pairs),
+        "slug_ids": arrays.texts(slug_id for _, slug_id in pairs),
+        "empty": arrays.numbers(empty),
+    }
+    session.execute(_RENAME, parameters)
 
 
 def move(

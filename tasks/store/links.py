@@ -59,9 +59,10 @@ _READ_KNOWN = """
 """
 # Many keys become a hash table that each link is held against.
 _READ_BY_MANY_KEYS = text(
-    f"{_READ_KNOWN} where exists (select from unnest(l.keys) key where key = any(:keys))"
+    f"{_READ_KNOWN} where exists"
+    " (select from unnest(l.keys) key where key = any(cast(:keys as text[])))"
 )
-_READ_BY_KEYS = text(f"{_READ_KNOWN} where l.keys && :keys")
+_READ_BY_KEYS = text(f"{_READ_KNOWN} where l.keys && cast(:keys as text[])")
 _READ_BY_ASSETS = text(f"{_READ_KNOWN} where l.asset_id = any(cast(:assets as bigint[]))")
 
 _COLUMNS = (
@@ -146,12 +147,12 @@ def read_related(session: Session, items: Iterable[ItemFacts]) -> dict[ItemKey, 
     asked: set[str] = set()
     while asking := wanted - asked:
         statement = _READ_BY_MANY_KEYS if len(asking) >= SCAN_FROM else _READ_BY_KEYS
-        found.update(_read(session, statement, {"keys": list(asking)}))
+        found.update(_read(session, statement, {"keys": arrays.texts(asking)}))
         asked |= asking
         hot |= _keys(known.facts for known in found.values() if known.facts.asset is None)
         wanted = hot | _keys(known.facts for known in found.values() if known.facts.keys & hot)
     assets = {known.asset_id for known in found.values() if known.facts.asset is not None}
-    found.update(_read(session, _READ_BY_ASSETS, {"assets": list(assets)}))
+    found.update(_read(session, _READ_BY_ASSETS, {"assets": arrays.numbers(assets)}))
     return found
 
 
