@@ -13,6 +13,7 @@ from tests.benchmarks import (
     peering,
     report,
     retention,
+    scaling,
     serving,
     starting,
     waking,
@@ -56,6 +57,12 @@ def _parts(options: argparse.Namespace) -> dict[str, Callable[[Stand], Sequence[
         "ingest": lambda whole: ingest.goals(
             *ingest.measure(whole, options.coins, repetitions=min(repetitions, options.runs))
         ),
+        "scaling": partial(
+            scaling.measure,
+            coins=options.coins,
+            history=options.history,
+            repetitions=options.runs,
+        ),
         "serving": partial(serving.measure, rows=10_000, repetitions=repetitions),
         "large": partial(
             serving.measure_large,
@@ -81,10 +88,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int, default=5, help="of all else")
     parser.add_argument("--only", nargs="+", help="some parts, by name; nothing is written")
     parser.add_argument("--rows", type=int, default=250_000, help="rows of the CSV file")
+    parser.add_argument("--history", type=int, default=1_000_000, help="rows of a long history")
     parser.add_argument("--answer", type=int, default=20_000, help="records of one vendor answer")
     options = parser.parse_args()
     if options.quick:
-        options.repetitions, options.coins, options.rows, options.answer = 1, 5_000, 40_000, 5_000
+        options.repetitions = options.runs = 1
+        options.coins, options.rows, options.answer = 5_000, 40_000, 5_000
+        options.history = 50_000
     options.only = options.only or list(_parts(options))
     return options
 
