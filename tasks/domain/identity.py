@@ -71,6 +71,15 @@ class _once(Generic[T]):  # noqa: N801 - reads as the decorator it is
         return value
 
 
+class Labels(NamedTuple):
+    """What an item is filed under once it has a link; see :class:`ItemFacts`."""
+
+    ticker: str
+    slug_id: str
+    identity_key: str
+    keys: tuple[str, ...]
+
+
 class ItemFacts(msgspec.Struct, frozen=True, dict=True):
     """What identity knows of an item; as first seen, so that a renamed item keeps its asset.
 
@@ -120,6 +129,10 @@ class ItemFacts(msgspec.Struct, frozen=True, dict=True):
     def identity_key(self) -> str:
         """Return its normalised symbol and name, for people."""
         return f"{self.symbol_key} {self.name_key}"
+
+    def labels(self) -> Labels:
+        """Return what the item is filed under."""
+        return Labels(self.ticker, self.slug_id, self.identity_key, tuple(sorted(self.keys)))
 
     @_once
     def id_symbol(self) -> str:

@@ -63,7 +63,7 @@ _NOT_SLUG = re.compile(r"[^A-Za-z0-9_-]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 12)
 def ticker(symbol: str) -> str:
     """Return the symbol as it stands in a wire id: upper case, never empty, safe in a path.
 
@@ -84,7 +84,7 @@ def slug(source: str, external_id: str) -> str:
     return plain if source == PLAIN_SLUG_SOURCE else f"{plain}.{source}"
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 12)
 def key(text: str) -> str:
     """Return the letters and digits alone: NFKD, case folded, marks dropped."""
     folded = unicodedata.normalize("NFKD", text).casefold()

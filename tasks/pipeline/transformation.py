@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from tasks.core import failpoints
-from tasks.domain.identity import ItemFacts
-from tasks.domain.records import Item, Quote, Record
+from tasks.domain.identity import ItemFacts, Labels
+from tasks.domain.records import Item, Quote
 from tasks.domain.retries import Again
 from tasks.domain.runs import PageState, Stage
 from tasks.pipeline import refining
@@ -82,8 +82,7 @@ def _transform(
     results = [(parsed, _refined(session, refinery, parsed)) for parsed in batch]
     failpoints.reach(failpoints.AFTER_TRANSFORM)
     staged = {
-        parsed.row.page: _with_facts(spec, result.staged, parsed.known)
-        for parsed, result in results
+        parsed.row.page: _labelled(spec, result.staged, parsed.known) for parsed, result in results
     }
     staging.stage(session, spec.kind, run.run_id, staged)
     if not spec.json_items:
@@ -128,32 +127,25 @@ def _refined(session: Session, refinery: Refinery, parsed: _Parsed) -> Transform
     return refinery.normalised(_watched(session, parsed.row, judged))
 
 
-def _with_facts(
+def _labelled(
     spec: SourceSpec, staged: Iterable[Staged], known: Container[str]
 ) -> Iterable[Staged]:
-    """Add to quotes of items that may be new what identity has to know of them."""
-    if spec.kind != "quotes":
-        return staged
-    return (
-        entry
-        if entry.record.external_id in known
-        else entry._replace(facts=_facts(spec.name, entry.record))
-        for entry in staged
-    )
-
-
-def _facts(source: str, record: Record) -> ItemFacts | None:
-    if not isinstance(record, Quote):
-        return None
-    return _named(source, record.external_id, record.symbol, record.name, record.contracts)
+    """Add to quotes of items that may be new what these will be filed under."""
+    for entry in staged:
+        record = entry.record
+        if isinstance(record, Quote) and spec.kind == "quotes" and record.external_id not in known:
+            labels = _labels(
+                spec.name, record.external_id, record.symbol, record.name, record.contracts
+            )
+            yield entry._replace(labels=labels)
+        else:
+            yield entry
 
 
 # Rows of a CSV file speak of the same few coins over and over.
-@lru_cache(maxsize=1 << 13)
-def _named(
-    source: str, external_id: str, symbol: str, name: str, contracts: str | None
-) -> ItemFacts:
-    return ItemFacts(source, external_id, symbol, name, contracts=contracts)
+@lru_cache(maxsize=1 << 12)
+def _labels(source: str, external_id: str, symbol: str, name: str, contracts: str | None) -> Labels:
+    return ItemFacts(source, external_id, symbol, name, contracts=contracts).labels()
 
 
 def _counts(parsed: _Parsed, result: Transformed) -> Counts:

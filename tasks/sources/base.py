@@ -6,6 +6,7 @@ stored page can be replayed with today's rules and without the source.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from mmap import mmap
 from typing import Any, Protocol
 
 from tasks.core.clock import Clock
@@ -76,6 +77,10 @@ class Fetched:
     next_cursor: Cursor | None
 
 
+Content = bytes | mmap
+"""What a body is in."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Response:
     """An HTTP answer. :meth:`HttpClient.get` returns only those with status 200-299 or 304.
@@ -83,12 +88,19 @@ class Response:
     Attributes:
         url: Where it came from after redirects, without query and credentials.
         headers: Lower-case names.
+        content: The body; a large one is a file that is mapped, so that it takes no memory which
+            the system could not have back.
     """
 
     url: str
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    content: Content
+
+    @property
+    def body(self) -> bytes:
+        """The whole body in memory."""
+        return bytes(self.content)
 
 
 Judge = Callable[[Response], KasparroError | None]

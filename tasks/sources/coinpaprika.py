@@ -16,7 +16,7 @@ from tasks.domain import quality
 from tasks.domain.quality import Fault
 from tasks.domain.records import Item, Quote, Rejection
 from tasks.sources import json_pages, refusals
-from tasks.sources.base import Cursor, FetchContext, Fetched, Page, Response, SourceSpec
+from tasks.sources.base import Content, Cursor, FetchContext, Fetched, Page, Response, SourceSpec
 
 ITEMS_PER_PAGE = 5000
 """How many tickers become one page: what goes through transform and load at once."""
@@ -97,8 +97,8 @@ class CoinPaprika:
             headers=_headers(context.settings),
             judge=judge,
         )
-        tickers = json_pages.answered(response.body)
-        return Fetched(pages=_pages(context, response.body, tickers), next_cursor=None)
+        tickers = json_pages.answered(response.content)
+        return Fetched(pages=_pages(context, response.content, tickers), next_cursor=None)
 
     def parse(self, page: Page) -> Iterable[Item]:
         """Split a page into tickers, lazily.
@@ -151,7 +151,7 @@ def _headers(settings: SourceSettings) -> Mapping[str, str]:
     return {"Authorization": f"{settings.auth_scheme} {settings.api_key}".strip()}
 
 
-def _pages(context: FetchContext, body: bytes, tickers: list[msgspec.Raw]) -> Iterator[Page]:
+def _pages(context: FetchContext, content: Content, tickers: list[msgspec.Raw]) -> Iterator[Page]:
     newest, fetched_at = context.checkpoint.get("newest"), context.clock.now()
     # An answer without tickers is a page as well: a run that saw nothing must be able to show it.
     for number, start in enumerate(range(0, max(1, len(tickers)), ITEMS_PER_PAGE), 1):
@@ -159,7 +159,7 @@ def _pages(context: FetchContext, body: bytes, tickers: list[msgspec.Raw]) -> It
         newest = json_pages.newest(kept, since=newest, fetched_at=fetched_at)
         yield Page(
             request=f"GET /tickers?quotes=USD#{number}",
-            body=json_pages.verbatim(body, tickers, kept),
+            body=json_pages.verbatim(content, tickers, kept),
             media_type="application/json",
             checkpoint={"newest": newest, "pages": number},
             item_count=len(kept),

@@ -4,10 +4,11 @@ One client serves one source. Whatever goes wrong comes out as one of our errors
 log record of this module holds a query, a header's value or a key.
 """
 
-import io
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from mmap import ACCESS_READ, mmap
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
@@ -26,7 +27,7 @@ from tasks.core.errors import (
 )
 from tasks.core.logging import get_logger
 from tasks.sources import answers
-from tasks.sources.base import Judge, Response
+from tasks.sources.base import Content, Judge, Response
 from tasks.sources.gates import Gate
 
 MAX_ATTEMPTS = 3
@@ -62,13 +63,15 @@ class HttpLimits:
         deadline_s: One :meth:`RequestsHttpClient.get` with its retries and redirects.
         connect_s: Making one connection.
         silence_s: Silence within one answer.
-        body_bytes: A body after decompression; the default is twenty times CoinPaprika's largest.
+        body_bytes: A body after decompression; the default is forty times CoinPaprika's largest.
+        memory_bytes: A larger body rests in a temporary file.
     """
 
     deadline_s: float = 20.0
     connect_s: float = 3.0
     silence_s: float = 10.0
-    body_bytes: int = 64 * 1024 * 1024
+    body_bytes: int = 128 * 1024 * 1024
+    memory_bytes: int = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,9 +209,9 @@ class RequestsHttpClient:
                 timeout=(min(self._limits.connect_s, left_s), min(self._limits.silence_s, left_s)),
             ) as answer:
                 status = answer.status_code
-                body = self._body(answer, call.ends_at)
+                content = self._content(answer, call.ends_at)
                 kept = {name.lower(): text for name, text in answer.headers.items()}
-                return Response(url=_shown(call.url), status=status, headers=kept, body=body)
+                return Response(url=_shown(call.url), status=status, headers=kept, content=content)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             self._gate.failed()
             words = next(words for kind, words in _TROUBLES if isinstance(exc, kind))
@@ -229,20 +232,23 @@ class RequestsHttpClient:
             raise PermanentError(f"{_shown(call.url)} is not an address of the web") from None
         return prepared
 
-    def _body(self, answer: requests.Response, ends_at: float) -> bytes:
-        body = io.BytesIO()  # gives its bytes without a copy
-        # One read of the socket at a time: whoever drips a byte now and then meets the deadline,
-        # and a small answer that swells when decompressed meets the size limit.
-        while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
-            if body.tell() + len(chunk) > self._limits.body_bytes:
-                self._gate.succeeded()
-                raise PermanentError(
-                    f"{self._source} answers with more than {self._limits.body_bytes} bytes"
-                )
-            body.write(chunk)
-            if self._clock.monotonic() > ends_at:
-                raise requests.Timeout
-        return body.getvalue()
+    def _content(self, answer: requests.Response, ends_at: float) -> Content:
+        with tempfile.SpooledTemporaryFile(max_size=self._limits.memory_bytes) as file:
+            # One read of the socket at a time: whoever drips a byte now and then meets the
+            # deadline, and a small answer that swells when decompressed meets the size limit.
+            while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
+                if file.tell() + len(chunk) > self._limits.body_bytes:
+                    self._gate.succeeded()
+                    raise PermanentError(
+                        f"{self._source} answers with more than {self._limits.body_bytes} bytes"
+                    )
+                file.write(chunk)
+                if self._clock.monotonic() > ends_at:
+                    raise requests.Timeout
+            if file.tell() > self._limits.memory_bytes:
+                return mmap(file.fileno(), 0, access=ACCESS_READ)
+            file.seek(0)
+            return file.read()
 
     def _judged(
         self, response: Response, judge: Judge | None, headers: Mapping[str, str]

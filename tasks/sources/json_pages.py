@@ -12,7 +12,7 @@ from tasks.core.errors import TransientError, UnreadablePageError
 from tasks.domain import quality
 from tasks.domain.quality import Fault
 from tasks.domain.records import Item, Rejection
-from tasks.sources.base import Page
+from tasks.sources.base import Content, Page
 
 T = TypeVar("T")
 
@@ -22,6 +22,7 @@ BROKEN_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 # Vendors write the id first; this finds it ten times faster than a decoder that must walk to the
 # end of the item. What it does not match, a decoder looks at.
+_ARRAY = re.compile(rb"\s*\[")
 _LEADING_ID = re.compile(rb'\{\s*"id"\s*:\s*"([ !#-\[\]-~]{1,200})"')
 # A quotation mark inside a JSON text is escaped, so neither of these can match within one.
 _EMPTY_VALUE = re.compile(rb':\s*""')
@@ -54,8 +55,8 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STAMPED = msgspec.json.Decoder(_Stamped)
 
 
-def split(body: bytes) -> list[msgspec.Raw]:
-    """Cut an array of objects into its items' very bytes, at some 1 µs each.
+def split(content: Content) -> list[msgspec.Raw]:
+    """Cut an array of objects into its items' very bytes, at some 1 µs each; none is copied.
 
     The array may stand under ``data`` of an object: proxies and people who save answers wrap it
     so. Single items that are not objects stay, to be rejected one by one; an array of nothing but
@@ -64,22 +65,27 @@ def split(body: bytes) -> list[msgspec.Raw]:
     Raises:
         UnreadablePageError: If there is no such array.
     """
-    body = body.removeprefix(BOM)
+    body = memoryview(content)[len(BOM) if content[: len(BOM)] == BOM else 0 :]
     try:
         # Texts are skipped undecoded below, but PostgreSQL reads all of a stored page.
         _check_text(body)
-        is_array = body.lstrip()[:1] == b"["
-        found = _ITEMS.decode(body) if is_array else _WRAPPED.decode(body).data
+        found = _ITEMS.decode(body) if is_array(body) else _WRAPPED.decode(body).data
     except BROKEN_JSON as exc:
+        begin = quality.shown(bytes(body[:40]))
         raise UnreadablePageError(
-            f"The page is not a JSON array of objects: {exc}. It begins {quality.shown(body[:40])}"
+            f"The page is not a JSON array of objects: {exc}. It begins {begin}"
         ) from exc
     if found and not any(is_object(item) for item in found):
         raise UnreadablePageError("The page is a JSON array, but none of its items is an object")
     return found
 
 
-def _check_text(body: bytes) -> None:
+def is_array(content: Content | memoryview) -> bool:
+    """Tell whether a text begins as a JSON array does."""
+    return _ARRAY.match(content) is not None
+
+
+def _check_text(body: memoryview) -> None:
     """Decode piece by piece, so that a large answer is not held a second time as text."""
     decoder = _UTF8()
     for start in range(0, len(body), _PIECE_BYTES):
@@ -87,7 +93,7 @@ def _check_text(body: bytes) -> None:
     decoder.decode(b"", final=True)
 
 
-def answered(body: bytes) -> list[msgspec.Raw]:
+def answered(content: Content) -> list[msgspec.Raw]:
     """Cut an answer that has just come in; asking again may mend one that is broken JSON.
 
     Raises:
@@ -96,21 +102,23 @@ def answered(body: bytes) -> list[msgspec.Raw]:
         UnreadablePageError: If it is JSON of another shape, which is what the vendor means to say.
     """
     try:
-        return split(body)
+        return split(content)
     except UnreadablePageError as exc:
         if type(exc.__cause__) in {msgspec.DecodeError, UnicodeDecodeError}:
             raise TransientError(f"The answer is broken JSON: {exc.__cause__}") from exc
         raise
 
 
-def verbatim(body: bytes, raw_items: Sequence[msgspec.Raw], kept: Sequence[msgspec.Raw]) -> bytes:
+def verbatim(
+    content: Content, raw_items: Sequence[msgspec.Raw], kept: Sequence[msgspec.Raw]
+) -> bytes:
     """Return the body of a page that holds the ``kept`` ones of a body's items.
 
     It is the body itself when that is an array and all of it is kept, else an array of the very
     bytes of the kept items.
     """
-    if len(kept) == len(raw_items) and body.lstrip()[:1] == b"[":
-        return body
+    if len(kept) == len(raw_items) and is_array(content):
+        return bytes(content)
     return b"[" + b",".join(kept) + b"]"
 
 

@@ -78,7 +78,7 @@ def read(body: bytes) -> Refusal:
 
 def _may_be_data(response: Response) -> bool:
     is_unchanged = response.status == HTTPStatus.NOT_MODIFIED
-    return is_unchanged or response.body[:_READ_CHARS].lstrip()[:1] == b"["
+    return is_unchanged or json_pages.is_array(response.content)
 
 
 def _failure(

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, text
 from sqlalchemy.orm import Session
 
-from tasks.domain.identity import ItemFacts
+from tasks.domain.identity import Labels
 from tasks.domain.records import NewsEntry, Quote, Record
 from tasks.store import arrays, copying
 from tasks.store.tables import StagedNews, StagedQuote
@@ -30,8 +30,7 @@ _DISCARD = [
 ]
 
 
-_LABELS = ("ticker", "slug_id", "identity_key", "keys")
-_NO_LABELS = (None,) * len(_LABELS)
+_NO_LABELS = (None,) * len(Labels._fields)
 
 
 class Staged(NamedTuple):
@@ -40,14 +39,14 @@ class Staged(NamedTuple):
     Attributes:
         item: Its place in the page.
         digest: Of the item's bytes.
-        facts: What identity knows of a quote's item, if it may be one that nobody has seen before:
-            worked out here, a load has less to do, and loads wait for each other.
+        labels: Of a quote's item, if it may be one that nobody has seen before: worked out before
+            the load, because loads wait for each other.
     """
 
     item: int
     digest: bytes
     record: Record
-    facts: ItemFacts | None = None
+    labels: Labels | None = None
 
 
 def stage(
@@ -66,7 +65,7 @@ def stage(
     run = str(run_id)
     columns = ("run_id", "page", "item", "digest", *_FIELDS[kind])
     if table is StagedQuote:
-        columns = (*columns, *_LABELS)
+        columns = (*columns, *Labels._fields)
     rows = (
         (run, page, entry.item, copying.binary(entry.digest), *entry.record, *_labels(entry, table))
         for page, entries in staged.items()
@@ -78,11 +77,10 @@ def stage(
 def _labels(entry: Staged, table: type) -> Sequence[str | None]:
     if table is not StagedQuote:
         return ()
-    facts = entry.facts
-    if facts is None:
+    if entry.labels is None:
         return _NO_LABELS
-    keys = arrays.texts(sorted(facts.keys))
-    return (facts.ticker, facts.slug_id, facts.identity_key, keys)
+    *names, keys = entry.labels
+    return (*names, arrays.texts(keys))
 
 
 def clear(session: Session, kind: str, run_id: UUID, pages: Sequence[int]) -> None:

@@ -57,7 +57,7 @@ class MemoryHttp:
         if len(self.listed.asked) >= self.spent_after:
             raise BudgetSpentError
         body = json.dumps(self.listed.answer(params["page"])).encode()
-        return Response(url=url, status=200, headers={}, body=body)
+        return Response(url=url, status=200, headers={}, content=body)
 
 
 def read(http, **settings):

@@ -1,5 +1,6 @@
 import gzip
 import socket
+from mmap import mmap
 
 import pytest
 import structlog
@@ -12,6 +13,7 @@ from tasks.core.errors import (
     UnavailableError,
     UnreadablePageError,
 )
+from tasks.sources import json_pages
 from tasks.sources.http import HttpLimits, RequestsHttpClient
 from tests.support import upstreams
 from tests.support.clocks import FakeClock
@@ -50,7 +52,9 @@ def observed():
 
 @pytest.fixture
 def client(clock, gate, observed):
-    limits = HttpLimits(deadline_s=20, connect_s=1, silence_s=0.2, body_bytes=100_000)
+    limits = HttpLimits(
+        deadline_s=20, connect_s=1, silence_s=0.2, body_bytes=100_000, memory_bytes=50_000
+    )
     client = RequestsHttpClient(
         "vendor",
         clock.clock(),
@@ -174,6 +178,23 @@ def test_a_body_beyond_the_limit_is_refused_at_once(client, upstream, gate, body
     with pytest.raises(PermanentError, match="100000 bytes"):
         client.get(upstream.url)
     assert gate.events == ["enter", "succeeded"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 49_999, 50_000, 50_001, 100_000])
+def test_a_body_of_any_size_comes_back_and_a_large_one_is_not_held(client, upstream, size):
+    body = (b"0123456789" * 10_000)[:size]
+    upstream.will(answer(body))
+    response = client.get(upstream.url)
+    assert response.body == body
+    assert isinstance(response.content, mmap) == (size > 50_000)
+
+
+def test_an_array_in_a_file_is_cut_as_one_in_memory(client, upstream):
+    items = [b'{"id":"coin-%d","name":"\xc3\xa9"}' % n for n in range(3_000)]
+    upstream.will(answer(b" [" + b", ".join(items) + b"]"))
+    content = client.get(upstream.url).content
+    assert isinstance(content, mmap)
+    assert [bytes(item) for item in json_pages.answered(content)] == items
 
 
 def test_a_compressed_body_is_unpacked(client, upstream):

@@ -54,7 +54,7 @@ def stage(session: Session, source: str, pages: Sequence[Iterable[Quote]]) -> UU
         session.execute(insert(RunPage), [{"run_id": run_id, "page": page, "request_page": page}])
     staged = {
         page: [
-            Staged(item, repr(quote).encode(), quote, _facts(source, quote))
+            Staged(item, repr(quote).encode(), quote, _facts(source, quote).labels())
             for item, quote in enumerate(content)
         ]
         for page, content in enumerate(pages)

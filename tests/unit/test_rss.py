@@ -46,7 +46,7 @@ def feed(*entries, title="Feed"):
 
 def answer(body, url=A, status=200, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(url=url, status=status, headers=named, body=body)
+    return Response(url=url, status=status, headers=named, content=body)
 
 
 def page(body, *, media_type="application/xml", url=A):
