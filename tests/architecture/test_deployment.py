@@ -188,6 +188,14 @@ def test_no_container_on_one_machine_is_open_to_others():
         }
 
 
+def test_whatever_stays_is_looked_after_and_comes_back_by_itself():
+    for name, service in _compose("docker-compose.yml").items():
+        if name != "migrate":
+            assert service["healthcheck"]["test"], name
+            # Any other policy gives up, after some deaths or when the machine starts anew.
+            assert service["restart"] == "unless-stopped", name
+
+
 def test_no_password_has_a_default():
     text = "\n".join((ROOT / name).read_text() for name in COMPOSE)
     defaults = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|TOKEN|AUTH)\w*):?-([^}]*)\}", text)
