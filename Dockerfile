@@ -2,16 +2,19 @@
 ARG PYTHON_VERSION=3.12
 
 FROM python:${PYTHON_VERSION}-slim AS build
+RUN apt-get update -q && apt-get install -qy --no-install-recommends binutils
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv --without-pip /opt/venv
 COPY requirements.lock /tmp/
 # Every file is one that the lock's hashes name; nothing is resolved and nothing is compiled here.
 RUN python -m pip --python /opt/venv/bin/python install --no-compile --require-hashes \
       --no-deps --only-binary :all: -r /tmp/requirements.lock
-# What nothing here runs: tests, sources of extensions, and what flask-openapi3-redoc asks for, which
-# is here for the script in it and never imported.
+# What nothing here runs: tests, sources and debug symbols of extensions, what flask-openapi3-redoc asks
+# for, which is here for the script in it and never imported, and what rich highlights source code with.
 RUN python -m pip --python /opt/venv/bin/python uninstall --yes --quiet \
       flask-openapi3 pydantic pydantic-core annotated-types typing-inspection \
+      pygments markdown-it-py mdurl \
+    && find /opt/venv/lib -name "*.so" -exec strip --strip-unneeded {} + \
     && find /opt/venv/lib -type d \( -name test -o -name tests -o -name testing \) -prune -exec rm -r {} + \
     && find /opt/venv/lib -type f \( -name "*.c" -o -name "*.pyi" -o -name "*.pxd" -o -name "*.map" \) -delete
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from tasks.core.errors import UnavailableError
 
 _TIMEOUT_S = 2.0
+_DATABASE_AWAY = b'"database":"unavailable"'
 OK = 200
 PAGES = {
     "api": (8000, "/health/ready"),
@@ -22,21 +23,27 @@ PAGES = {
 
 def status(port: int, path: str) -> int | None:
     """Ask a program on this host for a page; None if it does not answer."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except (OSError, HTTPException):
-        return None
-    finally:
-        connection.close()
+    return _asked(port, path)[0]
 
 
 def page(role: str, port: int | None = None) -> str:
     """Ask for the page that a role answers when it is well."""
     default_port, path = PAGES[role]
-    found = status(port or default_port, path)
-    return "" if found == OK else f"{path} answers {found or 'nothing'}."
+    found, body = _asked(port or default_port, path)
+    is_well = found == OK or (role == "api" and _DATABASE_AWAY in body)
+    return "" if is_well else f"{path} answers {found or 'nothing'}."
+
+
+def _asked(port: int, path: str) -> tuple[int | None, bytes]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, HTTPException):
+        return None, b""
+    finally:
+        connection.close()
 
 
 def heartbeat(role: str, name: str, data_dir: Path) -> str:

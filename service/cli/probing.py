@@ -20,9 +20,9 @@ _ROLES = ("api", "worker", "beat", "flower", "simulator")
 def probe(*, role: str, port: int | None, name: str, data_dir: Path) -> None:
     """Tell whether a role on this host is well; exit 1 if not.
 
-    The API must answer on /health/ready, Flower and the simulator must answer at all. A worker or
-    beat must have been seen within the last minute; while the broker is away nobody can tell, and
-    a new start would mend nothing, so it counts as well.
+    The API must be ready, Flower and the simulator must answer at all. A worker or beat must have
+    been seen within the last minute. A database that the API misses, or a broker without which
+    nobody can tell, is not held against them: a new start would mend nothing.
     """
     from service.cli import probes  # noqa: PLC0415 - --help needs none of it
 

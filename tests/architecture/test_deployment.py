@@ -160,6 +160,25 @@ def test_no_container_of_the_cluster_may_write_or_gain_rights(container):
         assert "memory" in each["resources"]["limits"]
 
 
+def test_whoever_stops_a_container_waits_longer_than_it_may_take(settings):
+    text = (ROOT / "service/gunicorn.py").read_text()
+    answers_s = int(re.search(r"^graceful_timeout = (\d+)", text, re.MULTILINE)[1])
+    longest_s = {"api": settings.api_drain_s + answers_s, "worker": settings.limits.hard_s}
+    patience_s = {
+        (service["command"][0], name): int(service.get("stop_grace_period", "10s").rstrip("s"))
+        for name, service in _compose("docker-compose.yml").items()
+        if service["image"].startswith("kasparro")
+    }
+    for each in _objects("Deployment"):
+        pod = each["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert "lifecycle" not in container, "the API itself waits until it is found to stop"
+        role = container["args"][0]
+        patience_s[role, f"pod {container['name']}"] = pod["terminationGracePeriodSeconds"]
+    for (role, name), seconds in patience_s.items():
+        assert seconds > longest_s.get(role, 0), name
+
+
 def test_no_container_on_one_machine_is_open_to_others():
     for name, service in _compose("docker-compose.yml").items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
@@ -167,6 +186,14 @@ def test_no_container_on_one_machine_is_open_to_others():
             "postgres",  # their entrypoints change the user
             "redis",
         }
+
+
+def test_whatever_stays_is_looked_after_and_comes_back_by_itself():
+    for name, service in _compose("docker-compose.yml").items():
+        if name != "migrate":
+            assert service["healthcheck"]["test"], name
+            # Any other policy gives up, after some deaths or when the machine starts anew.
+            assert service["restart"] == "unless-stopped", name
 
 
 def test_no_password_has_a_default():

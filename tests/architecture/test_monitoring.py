@@ -111,6 +111,14 @@ def test_every_label_that_a_rule_or_panel_asks_for_is_one_of_the_metric(expositi
                 assert label in known[name], expression
 
 
+def test_nothing_adds_up_what_every_container_of_the_api_tells():
+    """Pipeline figures are the database's: two containers say each of them twice."""
+    adding = re.compile(r"sum(?: by \([^)]*\))?\s*\((?:\w+\()?((?:etl|data|schema|crypto)_\w+)")
+    expressions = [rule["expr"] for rule in _rules()] + [each for _, each in _panels()]
+    added = {name for each in expressions for name in adding.findall(each)}
+    assert {name for name in added if not name.endswith("_bucket")} == set()
+
+
 def test_every_alert_says_how_urgent_it_is_and_leads_to_a_runbook():
     page = (ROOT / "docs/operations.md").read_text()
     headings = {line.strip("# ").lower() for line in page.splitlines() if line.startswith("###")}

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from service.cli import probes
 from service.cli.embedded import valkey
 from tests.support import processes, web
 from tests.support.cli import kasparro
@@ -57,6 +58,18 @@ def test_the_api_is_well_when_it_is_ready(variables, probe, tmp_path):
         processes.wait_until(
             lambda: probe("api", "--port", port) == 0, timeout_s=40, what="the API is ready"
         )
+
+
+def test_a_database_that_is_away_is_not_held_against_the_api(variables, probe, tmp_path):
+    port = valkey.free_port(0)
+    away = {"DATABASE_URL": f"postgresql://nobody@127.0.0.1:{valkey.free_port(0)}/none"}
+    with processes.running(
+        ["-m", "service.cli", "api", "--port", str(port)], variables | away, tmp_path / "log"
+    ):
+        processes.wait_until(
+            lambda: probe("api", "--port", port) == 0, timeout_s=40, what="the API answers"
+        )
+        assert probes.status(port, "/health/ready") == 503
 
 
 def test_a_broker_that_is_away_is_not_held_against_a_worker(probe, monkeypatch):
