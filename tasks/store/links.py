@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from tasks.domain.identity import Evidence, ItemFacts, ItemKey
 from tasks.domain.resolution import Member
 from tasks.store import arrays, copying
+from tasks.store.database import HIDDEN_SOURCE
 
 SETTLING = "7 days"
 """How long the arrival of a rival may still move an item; see docs/adr/0020-identity.md."""
@@ -23,10 +24,11 @@ SCAN_FROM = 1000
 _LOCK = text("select pg_advisory_xact_lock(7202611)")
 _LOCK_SHARED = text("select pg_advisory_xact_lock_shared(7202611)")
 
-_UNKNOWN = """
+_UNKNOWN = f"""
     from staged_quotes s
     where s.run_id = :run_id and s.page = any(:pages) and not exists (
-      select from asset_links l where l.source = :source and l.external_id = s.external_id)
+      select from asset_links l
+      where l.source = {HIDDEN_SOURCE} and l.external_id = s.external_id)
 """
 _COUNT_UNKNOWN = text(f"select count(*) {_UNKNOWN}")
 # An item's newest observation says what it is.
@@ -40,7 +42,7 @@ _READ_UNKNOWN = text(
     select u.external_id, u.symbol, u.name, u.rank, u.price_usd, u.observed_at, u.contracts,
       k.key known
     from ({NEWEST_UNKNOWN}) u
-    left join known_ids k on k.source = :source and k.external_id = u.external_id
+    left join known_ids k on k.source = {HIDDEN_SOURCE} and k.external_id = u.external_id
     """  # noqa: S608 - put together from constants
 )
 

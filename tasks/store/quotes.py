@@ -9,30 +9,32 @@ from sqlalchemy.orm import Session
 
 from tasks.domain.consensus import ALONE, Use
 from tasks.store import arrays
+from tasks.store.database import HIDDEN_SOURCE
 from tasks.store.tables import QuoteRow
 
 _DIGESTS = text(
-    """
+    f"""
     select external_id, digest from quotes
-    join unnest(cast(:ids as text[])) i (external_id) using (external_id) where source = :source
-    """
+    join unnest(cast(:ids as text[])) i (external_id) using (external_id)
+    where source = {HIDDEN_SOURCE}
+    """  # noqa: S608 - put together from constants
 )
 
 # Of the staged observations of one moment the one fetched last counts. What is known is looked up
 # here, before the first row is written: a statement passes by its own new rows one by one.
-_STAGED = """
+_STAGED = f"""
     select distinct on (s.external_id, s.observed_at) s.*, l.asset_id,
       coalesce(r.ingested_at, now()) ingested_at, q.observed_at known_at,
       q.price_usd known_price_usd, q.market_cap_usd known_market_cap_usd,
       q.volume_24h_usd known_volume_24h_usd
     from staged_quotes s
-    join asset_links l on l.source = :source and l.external_id = s.external_id
-    left join quotes q on q.source = :source and q.external_id = s.external_id
+    join asset_links l on l.source = {HIDDEN_SOURCE} and l.external_id = s.external_id
+    left join quotes q on q.source = {HIDDEN_SOURCE} and q.external_id = s.external_id
     left join run_pages p on p.run_id = s.run_id and p.page = s.page
     left join raw_pages r on r.raw_page_id = p.raw_page_id
     where s.run_id = :run_id and s.page = any(:pages)
     order by s.external_id, s.observed_at desc, s.page desc, s.item desc
-"""
+"""  # noqa: S608 - put together from constants
 
 # The history holds changes: a newer timestamp on the same figures confirms them and adds nothing.
 # An observation older than the latest one is compared with what the history says of its moment,
@@ -95,11 +97,11 @@ _UPSERT = """
 _OBSERVE = text(f"with staged as materialized ({_STAGED}), appended as ({_APPEND}) {_UPSERT}")
 
 _TOUCHED = text(
-    """
+    f"""
     select distinct l.asset_id from staged_quotes s
-    join asset_links l on l.source = :source and l.external_id = s.external_id
+    join asset_links l on l.source = {HIDDEN_SOURCE} and l.external_id = s.external_id
     where s.run_id = :run_id and s.page = any(:pages) order by 1
-    """
+    """  # noqa: S608 - put together from constants
 )
 
 
