@@ -45,6 +45,11 @@ class Prepared:
     values: tuple[Any, ...]
     statement: Select[Any] | TextClause
 
+    @cached_property
+    def places(self) -> str:
+        """The places of the values when it is executed."""
+        return f"({', '.join(['%s'] * len(self.values))})" if self.values else ""
+
 
 def write(statement: Select[Any] | TextClause) -> Prepared:
     """Let SQLAlchemy write a statement; that takes as long as to ask it several times."""
@@ -144,8 +149,7 @@ def _rows(pooled: PoolProxiedConnection, prepared: Prepared) -> list[tuple[Any, 
         names[prepared.text] = _prepare(cursor, prepared)
         if len(names) > _MAX_ON_CONNECTION:
             cursor.execute(f"deallocate {names.popitem(last=False)[1]}")
-    places = f"({', '.join(['%s'] * len(prepared.values))})" if prepared.values else ""
-    cursor.execute(f"execute {names[prepared.text]}{places}", prepared.values)
+    cursor.execute(f"execute {names[prepared.text]}{prepared.places}", prepared.values or None)
     return list(cursor.fetchall())
 
 
