@@ -10,7 +10,7 @@ import redis
 import structlog
 from celery import signals
 
-from tasks import maintenance, messages, stages
+from tasks import bootstrap, maintenance, messages, stages
 from tasks.coordination import workers
 from tasks.coordination.redis_client import create_redis_client
 from tasks.core import processes, tracing
@@ -37,6 +37,7 @@ def _log_our_way(**_: Any) -> None:
 
 @signals.worker_before_create_process.connect
 def _before_fork(**_: Any) -> None:
+    bootstrap.import_for_fetching()
     processes.spare_the_collector()
 
 
