@@ -9,7 +9,7 @@ planning anew: ``plan_cache_mode`` is left alone.
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
 from typing import Any
@@ -36,14 +36,22 @@ class Prepared:
     Attributes:
         text: Of the query, its values as ``$1``, ``$2`` …; statements of one shape share it.
         types: Of the values; what stands as ``unknown`` PostgreSQL finds out.
+        names: Of the values, to SQLAlchemy.
         values: In that order.
         statement: The same for SQLAlchemy.
     """
 
     text: str
     types: tuple[str, ...]
+    names: tuple[str, ...]
     values: tuple[Any, ...]
     statement: Select[Any] | TextClause
+
+    def of(self, **values: Any) -> "Prepared":
+        """Return the statement with some of its values in place of those it has."""
+        all_values = dict(zip(self.names, self.values, strict=True)) | values
+        statement = self.statement.params(values)
+        return replace(self, values=tuple(all_values.values()), statement=statement)
 
     @cached_property
     def places(self) -> str:
@@ -59,6 +67,7 @@ def write(statement: Select[Any] | TextClause) -> Prepared:
     return Prepared(
         text=str(compiled) % places,
         types=tuple("text" if isinstance(kind, String) else "unknown" for kind in types),
+        names=tuple(places),
         values=tuple(compiled.params.values()),
         statement=statement,
     )

@@ -134,8 +134,7 @@ class FrontDoor:
         presented = environ.get("HTTP_X_API_KEY")
         if presented is None:
             return self._anonymous
-        with self._delivery.reader.connect() as connection:
-            caller = auth.verify(connection, presented)
+        caller = auth.verify(self._delivery.find_key, presented)
         return caller if caller is not None and caller.is_noted else None
 
     def _kept(self, environ: Environ) -> Kept | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from threading import BoundedSemaphore
 
 from flask import Response, current_app, stream_with_context
@@ -9,9 +10,10 @@ from psycopg2 import Error
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session
 
+from service import auth
 from service.conditional import ResponseCache
 from service.observability import broker
-from service.queries.prepared import Driver
+from service.queries.prepared import Driver, Prepared, write
 from service.queries.totals import Totals
 from service.queries.versions import Topics, Versions
 from service.rate_limits import RedisRateLimiter
@@ -64,6 +66,12 @@ class Delivery:
         self.totals = Totals()
         self.places = BoundedSemaphore(max(1, dependencies.settings.api_threads // 2))
 
+    def find_key(self, key_id: str) -> auth.Known | None:
+        """Return what is known of an API key."""
+        with self.driver.timed():
+            found = self.driver.ask(_key().of(key_id=key_id))
+        return auth.Known(*found[0]) if found else None
+
     def close(self) -> None:
         """Give the connections back; for tests and a process that ends."""
         self.dependencies.engine.dispose()
@@ -72,6 +80,11 @@ class Delivery:
         self.limiter.close()
         self.redis.close()
         self.walks.close()
+
+
+@cache
+def _key() -> Prepared:
+    return write(auth.FIND)
 
 
 def _replace_lost(connection: Connection) -> None:
