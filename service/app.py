@@ -87,7 +87,6 @@ def create_app(dependencies: Dependencies) -> Flask:
     compression.init_app(app)
     _register(app)
     app.wsgi_app = rest.FrontDoor(app.wsgi_app, delivery, measure)  # type: ignore[method-assign]
-    app.extensions["kasparro_document"] = docs.make_document(app)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

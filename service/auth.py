@@ -7,12 +7,13 @@ store it: there is nothing to guess that a slow hash would protect.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from flask import Request
-from sqlalchemy import Connection, func, or_, select, text, update
+from sqlalchemy import Text, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
@@ -24,14 +25,15 @@ SCOPES = ("read", "run", "admin")
 LAST_USED_EVERY = timedelta(minutes=1)
 _PREFIX = "ksp"
 _NO_HASH = bytes(32)
-_FIND = text(
+FIND = text(
     """
     select key_id, secret_sha256, scopes, rate_per_minute,
       revoked_at is null and (expires_at is null or expires_at > now()) as is_valid,
-      coalesce(last_used_at >= now() - :every, false) as is_noted
+      coalesce(last_used_at >= now() - cast(:every as interval), false) as is_noted
     from api_keys where key_id = :key_id
     """
-)
+).bindparams(bindparam("every", LAST_USED_EVERY), bindparam("key_id", "", Text))
+"""Finds the row of :class:`Known` of a ``key_id``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,17 @@ class Caller:
     scopes: frozenset[str]
     rate_per_minute: int | None = None
     is_noted: bool = True
+
+
+class Known(NamedTuple):
+    """What is known of a key when it is presented; see :class:`Caller`."""
+
+    key_id: str
+    secret_sha256: bytes
+    scopes: Sequence[str]
+    rate_per_minute: int | None
+    is_valid: bool
+    is_noted: bool
 
 
 class BadKeyError(CallerError):
@@ -152,16 +165,25 @@ def is_scheduler(request: Request, scheduler_token: str) -> bool:
     return hmac.compare_digest(_hash(given), _hash(scheduler_token))
 
 
-def verify(connection: Connection | Session, presented: str) -> Caller | None:
+def find(session: Session, key_id: str) -> Known | None:
+    """Return what is known of a key."""
+    row = session.execute(FIND, {"key_id": key_id}).one_or_none()
+    return None if row is None else Known(*row)
+
+
+def verify(find: Callable[[str], Known | None], presented: str) -> Caller | None:
     """Return who holds this key; None if it is unknown, revoked or expired.
 
     An unknown id costs the same work as a known one with a wrong secret.
+
+    Args:
+        find: Returns what :data:`FIND` finds for a ``key_id``.
+        presented: What the caller sent.
     """
     prefix, _, rest = presented.partition("_")
     key_id, _, secret = rest.partition("_")
     readable = prefix == _PREFIX and key_id.isascii() and key_id.isalnum()
-    values = {"key_id": key_id if readable else "", "every": LAST_USED_EVERY}
-    key = connection.execute(_FIND, values).one_or_none()
+    key = find(key_id if readable else "")
     matches = hmac.compare_digest(_hash(secret), bytes(key.secret_sha256) if key else _NO_HASH)
     if key is None or not (matches and key.is_valid):
         return None

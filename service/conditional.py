@@ -6,8 +6,8 @@ data; the request id and the latency inside a body, which differ, are about the 
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -19,10 +19,13 @@ _MAX_AGE_S = 600.0
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_ENTRY_BYTES = 1024 * 1024
 _OWN_BYTES = 1000  # about what an entry takes beside its texts
+_MAKING_BYTES = 20_000  # the same for what a list is made with: statements, mostly
 KEPT = "kasparro.kept"
 """Where in the WSGI environment an app leaves what may be kept of its answer."""
-Address = tuple[str, str, str]
+Address = tuple[str, ...]
 """What an answer depends on beside the data: path, query and ``Accept``, as they came."""
+Make = Callable[[str], "Body"]
+"""Makes an answer's body, given the version of the data that was read before."""
 
 
 def address_of(environ: Mapping[str, Any]) -> Address:
@@ -83,7 +86,7 @@ class Body:
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """A good answer, for whoever asks again while the data is the same.
+    """A good answer, for whoever asks again.
 
     Attributes:
         version: Of the data.
@@ -92,7 +95,8 @@ class Kept:
         rule: The route, as metrics call it.
         etag: Without quotes.
         body: None if only the tag is kept.
-        headers: What the answer had beside those of its request.
+        make: Makes the body of another version of the data; None if that takes Flask.
+        headers: What the answer had beside those of its request and of its body.
     """
 
     version: str
@@ -101,7 +105,12 @@ class Kept:
     rule: str
     etag: str
     body: Body | None
+    make: Make | None = None
     headers: tuple[tuple[str, str], ...] = ()
+
+    def of(self, version: str, address: Address) -> "Kept":
+        """Return the answer that is given at an address at another version, without its body."""
+        return replace(self, version=version, etag=etag_of(address, version), body=None)
 
 
 class ResponseCache:
@@ -139,4 +148,5 @@ class ResponseCache:
 
 
 def _weight(address: Address, kept: Kept) -> int:
-    return _OWN_BYTES + sum(map(len, address)) + (len(kept.body.head) if kept.body else 0)
+    own = _OWN_BYTES if kept.make is None or kept.body else _MAKING_BYTES
+    return own + sum(map(len, address)) + (len(kept.body.head) if kept.body else 0)

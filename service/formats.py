@@ -11,7 +11,9 @@ from itertools import islice
 from typing import Any
 
 from flask import Request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
+from werkzeug.http import parse_accept_header
 
 from service import encoding
 
@@ -38,12 +40,21 @@ def wanted(request: Request) -> str:
     named = request.args.get("format", "")
     if named:
         return named if named in MEDIA_TYPES else "json"
-    if not request.accept_mimetypes:
-        return "json"
-    best = request.accept_mimetypes.best_match([*MEDIA_TYPES.values(), "text/html"])
-    if best is None:
+    form = accepted(request.headers.get("Accept", ""))
+    if form is None:
         raise NotAcceptable(f"This can be had as {', '.join(MEDIA_TYPES.values())}.")
-    return next((name for name, media in MEDIA_TYPES.items() if media == best), "json")
+    return form
+
+
+def accepted(accept: str) -> str | None:
+    """Return the format that an ``Accept`` likes best; None if it allows none of ours."""
+    if accept in {"", "*/*"} or accept.split(",", 1)[0] == MEDIA_TYPES["json"]:
+        return "json"  # the usual ones; nothing that follows could be liked better
+    known = parse_accept_header(accept, MIMEAccept)
+    if not known:
+        return "json"
+    best = known.best_match([*MEDIA_TYPES.values(), "text/html"])
+    return best and next((name for name, media in MEDIA_TYPES.items() if media == best), "json")
 
 
 def content_type(name: str) -> str:

@@ -17,8 +17,7 @@ from tasks.core.tally import Tally
 from tasks.messages import CeleryPublisher, Role, create_app
 from tasks.pipeline.dependencies import Dependencies
 from tasks.sources import registry
-from tasks.sources.base import Connector, HistoryConnector
-from tasks.sources.http import HttpLimits, RequestsHttpClient
+from tasks.sources.base import Connector, HistoryConnector, HttpClient
 from tasks.store.session import create_database_engine, create_session_factory
 
 
@@ -71,7 +70,9 @@ def _connectors(settings: Settings) -> dict[str, Connector]:
 
 def _http_client(
     settings: Settings, client: redis.Redis, clock: Clock, tally: Tally, source: str
-) -> RequestsHttpClient:
+) -> HttpClient:
+    from tasks.sources.http import HttpLimits, RequestsHttpClient  # noqa: PLC0415 - only who fetches
+
     return RequestsHttpClient(
         source,
         clock,
@@ -97,6 +98,13 @@ def _budget(source: SourceSettings, client: redis.Redis, clock: Clock, tally: Ta
             "etl_rate_limit_wait_seconds", seconds, source=source
         ),
     )
+
+
+def import_for_fetching() -> None:
+    """Import what only those need who fetch: once, before a worker's children begin."""
+    import feedparser  # noqa: F401, PLC0415
+
+    import tasks.sources.http  # noqa: F401, PLC0415
 
 
 @cache

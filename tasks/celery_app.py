@@ -6,18 +6,21 @@ from functools import cache
 from socket import gethostname
 from typing import Any
 
-import redis
-import structlog
-from celery import signals
+from tasks.core import processes
 
-from tasks import maintenance, messages, stages
-from tasks.coordination import workers
-from tasks.coordination.redis_client import create_redis_client
-from tasks.core import processes, tracing
-from tasks.core.errors import UnavailableError
-from tasks.core.logging import get_logger
-from tasks.core.settings import load_settings
-from tasks.core.telemetry import log_as_set
+with processes.collector_at_rest():
+    import redis
+    import structlog
+    from celery import signals
+
+    from tasks import bootstrap, maintenance, messages, stages
+    from tasks.coordination import workers
+    from tasks.coordination.redis_client import create_redis_client
+    from tasks.core import tracing
+    from tasks.core.errors import UnavailableError
+    from tasks.core.logging import get_logger
+    from tasks.core.settings import load_settings
+    from tasks.core.telemetry import log_as_set
 
 __all__ = ["app", "maintenance", "stages"]
 
@@ -37,6 +40,7 @@ def _log_our_way(**_: Any) -> None:
 
 @signals.worker_before_create_process.connect
 def _before_fork(**_: Any) -> None:
+    bootstrap.import_for_fetching()
     processes.spare_the_collector()
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from service import rest
 from service.observability import broker
 from service.queries import health, market, runs, stats
+from service.queries.prepared import Reading
 from service.version import VERSION
 
 blueprint = flask.Blueprint(
@@ -29,8 +30,8 @@ _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
 
 def page() -> Response:
     """Return the page with the figures of this moment."""
-    with rest.reading() as connection:
-        found = _figures(connection)
+    with rest.delivery().driver.reading() as reading:
+        found = _figures(reading)
     workers = broker.workers_seen(rest.delivery().redis)
     text = render_template("dashboard.html", **found, workers=workers, version=VERSION)
     response = Response(text, mimetype="text/html")
@@ -40,9 +41,9 @@ def page() -> Response:
     return response
 
 
-def _figures(connection: Connection) -> dict[str, Any]:
-    now = rest.dependencies().clock.now()
-    top = market.assets({}, None).page(connection, limit=_ASSETS_SHOWN)
+def _figures(reading: Reading) -> dict[str, Any]:
+    now, connection = rest.dependencies().clock.now(), reading.connection
+    top = market.assets({}, None).page(reading, limit=_ASSETS_SHOWN)
     return {
         "now": now,
         "assets": [msgspec.json.decode(body, type=_Row) for body in top.bodies],

@@ -2,13 +2,14 @@
 
 import logging
 import re
+import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app, g, has_request_context, request
+from flask import Flask, Response, current_app, g, request
 from sqlalchemy import Engine, event
 
 from tasks.core.clock import Clock
@@ -19,6 +20,15 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 QUIET = {"/health", "/health/live", "/health/ready", "/metrics"}
 _LOGGER = "service.access"
 _log = get_logger(_LOGGER)
+
+
+class _Database(threading.local):
+    """What the database has taken of the time of the request that this thread is at."""
+
+    spent_s = 0.0
+
+
+_database = _Database()
 
 
 def init_app(app: Flask, *, clock: Clock, engines: Iterable[Engine]) -> None:
@@ -53,9 +63,7 @@ def time_database(engine: Engine, clock: Clock) -> None:
     def after(
         _connection: Any, _cursor: Any, _sql: Any, _params: Any, context: Any, _m: Any
     ) -> None:
-        if has_request_context():
-            took_s = clock.monotonic() - context._kasparro_began_s  # noqa: SLF001
-            g.database_s = g.get("database_s", 0.0) + took_s
+        _database.spent_s += clock.monotonic() - context._kasparro_began_s  # noqa: SLF001
 
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "after_cursor_execute", after)
@@ -68,7 +76,17 @@ def timed_database(clock: Clock) -> Iterator[None]:
     try:
         yield
     finally:
-        g.database_s = g.get("database_s", 0.0) + clock.monotonic() - began_s
+        _database.spent_s += clock.monotonic() - began_s
+
+
+def database_ms() -> float:
+    """Return the milliseconds that this request has waited for the database so far."""
+    return round(_database.spent_s * 1000, 3)
+
+
+def arrive() -> None:
+    """Say that this thread begins with another request."""
+    _database.spent_s = 0.0
 
 
 def begin(given: str) -> str:
@@ -79,34 +97,33 @@ def begin(given: str) -> str:
     return number
 
 
-def timing(took_ms: float, database_ms: float) -> str:
+def timing(took_ms: float) -> str:
     """Return the value of ``Server-Timing``."""
-    return f"total;dur={took_ms}, db;dur={database_ms}"
+    return f"total;dur={took_ms}, db;dur={database_ms()}"
 
 
 def log_answer(path: str, **facts: Any) -> None:
-    """Write the request's line, unless nobody wants it."""
+    """Write the request's line, unless nobody wants it; what the database took is added."""
     level = logging.DEBUG if path in QUIET else logging.INFO
     if logging.getLogger(_LOGGER).isEnabledFor(level):  # asked first: to find out later is dear
-        _log.log(level, "request_answered", path=path, **facts)
+        _log.log(level, "request_answered", path=path, database_ms=database_ms(), **facts)
 
 
 def _begin() -> None:
+    arrive()
     g.began_s = _clock().monotonic()
     g.request_id = begin(request.headers.get("X-Request-ID", ""))
 
 
 def _finish(response: Response) -> Response:
     took_ms = latency_ms(_clock())
-    database_ms = round(g.get("database_s", 0.0) * 1000, 3)
     response.headers["X-Request-ID"] = g.request_id
-    response.headers["Server-Timing"] = timing(took_ms, database_ms)
+    response.headers["Server-Timing"] = timing(took_ms)
     log_answer(
         request.path,
         method=request.method,
         status=response.status_code,
         duration_ms=took_ms,
-        database_ms=database_ms,
         bytes=response.content_length,  # to calculate it would read a stream to its end
         actor=g.get("actor"),
         remote=request.remote_addr,

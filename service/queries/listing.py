@@ -5,7 +5,7 @@ A position names the last row given. ``key >= k and (key > k or id > i)`` lets t
 statement of their own, for the same reason.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -25,6 +25,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
@@ -33,11 +34,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from service import encoding
 from service.pagination import Position
+from service.queries.prepared import Prepared, Reading, write
 
 COUNT_UP_TO = 10_000
 # PostgreSQL writes the JSON of rows it passes over, too; beyond this the ids are read first.
 _FAR = 500
 _EXPORT_IDLE_LIMIT = "10min"
+_UTC = literal_column("'UTC'", Text)
+_RFC3339 = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""", Text)
 Column = Any
 """A mapped attribute or an expression; what they share in SQLAlchemy's types lacks ``type``."""
 Columns = dict[str, Column]
@@ -97,6 +101,8 @@ class Listing:
         where: What the caller asks of it beside.
         counts_exactly: Whether the total is never estimated unless asked to be; for lists that
             must not change.
+        prepared: The statements of a list that is read again and again, by what each gives; None
+            if it is read once.
     """
 
     columns: Columns
@@ -105,6 +111,11 @@ class Listing:
     scope: Sequence[ColumnElement[bool]] = field(default=())
     where: Sequence[ColumnElement[bool]] = field(default=())
     counts_exactly: bool = False
+    prepared: dict[str, Prepared] | None = None
+
+    def lasting(self) -> "Listing":
+        """Return the list for one who will read it again and again."""
+        return replace(self, prepared={})
 
     def only(self, names: Sequence[str]) -> "Listing":
         """Return the list with these columns, in the list's own order."""
@@ -117,46 +128,75 @@ class Listing:
     def _select(self, *columns: Column) -> Select[Any]:
         return select(*columns).select_from(self.source).where(*self.scope, *self.where)
 
-    def rows_as_json(self) -> Select[Any]:
-        """Return the statement that gives each row as JSON, with its key and its id as text."""
-        body, joined = _json_of(tuple(self.columns.items()), self.source)
-        key, row_id = cast(self.order.key, Text), cast(self.order.row_id, Text)
-        chosen: list[Any] = [body, key.label("key"), row_id.label("row_id")]
+    def rows_as_json(self, *further: Column) -> Select[Any]:
+        """Return the statement that gives each row as JSON, and further columns."""
+        body, joined, _ = _json_of(tuple(self.columns.items()), self.source)
+        chosen: list[Any] = [body, *further]
         base: Select[Any] = select(*chosen)
         return base.select_from(joined).where(*self.scope, *self.where)
 
     def page(
-        self, connection: Connection, *, limit: int, offset: int = 0, after: Position | None = None
+        self, reading: Reading, *, limit: int, offset: int = 0, after: Position | None = None
     ) -> "ListingPage":
         """Return up to ``limit`` rows as JSON texts, and where the list goes on."""
         if after is None and offset > _FAR and self.order.moving:
-            ids = self.ids(connection, limit=limit + 1, offset=offset)
-            return self.page_of(connection, ids[:limit], has_more=len(ids) > limit)
+            ids = self.ids(reading.connection, limit=limit + 1, offset=offset)
+            return self.page_of(reading.connection, ids[:limit], has_more=len(ids) > limit)
         if after is None:
-            statement = self.rows_as_json().order_by(*self.order.clauses())
-            rows = connection.execute(statement.limit(limit + 1).offset(offset)).all()
+            rows = self._cut(reading, self.placed, limit + 1, offset)
         else:
-            rows = self._after(connection, after, limit + 1)
+            rows = self._after(reading.connection, after, limit + 1)
         return self._page(rows[:limit], has_more=len(rows) > limit)
+
+    def lines(self, reading: Reading, *, limit: int, offset: int = 0) -> Iterator[str]:
+        """Return up to ``limit`` rows as JSON texts, and nothing beside."""
+        return self._texts(self._cut(reading, self._ordered, limit, offset))
+
+    def _cut(
+        self, reading: Reading, ordered: Callable[[], Select[Any]], limit: int, offset: int
+    ) -> Sequence[Any]:
+        name = f"{ordered.__name__} {limit} {offset}"
+        number = int if self.prepared is None else _number  # written out, it counts for the plan
+        return self._rows(
+            reading, name, lambda: ordered().limit(number(limit)).offset(number(offset))
+        )
+
+    def _rows(
+        self, reading: Reading, name: str, statement: Callable[[], Select[Any]]
+    ) -> Sequence[Any]:
+        if self.prepared is None:
+            return reading.connection.execute(statement()).all()
+        if name not in self.prepared:
+            self.prepared[name] = write(statement())
+        return reading.ask(self.prepared[name])
+
+    def _ordered(self) -> Select[Any]:
+        return self.rows_as_json().order_by(*self.order.clauses())
+
+    def placed(self) -> Select[Any]:
+        """Return the rows in order, each with its key and its id as text."""
+        key, row_id = cast(self.order.key, Text), cast(self.order.row_id, Text)
+        rows = self.rows_as_json(key.label("key"), row_id.label("row_id"))
+        return rows.order_by(*self.order.clauses())
 
     def page_of(
         self, connection: Connection, ids: Sequence[int], *, has_more: bool
     ) -> "ListingPage":
         """Return the rows with these ids, in this order; one that is gone is left out."""
         chosen = replace(self, where=[self.order.row_id.in_(ids)])
-        found = connection.execute(chosen.rows_as_json()).all()
+        found = connection.execute(chosen.placed()).all()
         by_id = {int(row.row_id): row for row in found}
         return self._page([by_id[i] for i in ids if i in by_id], has_more=has_more)
 
     def _page(self, rows: Sequence[Any], *, has_more: bool) -> "ListingPage":
         """Return the page of these rows; ``has_more`` says whether another follows."""
-        last = Position(key=rows[-1].key, row_id=rows[-1].row_id) if has_more and rows else None
-        return ListingPage(list(self._texts(rows)), [row.row_id for row in rows], last)
+        last = Position(key=rows[-1][1], row_id=rows[-1][2]) if has_more and rows else None
+        return ListingPage(list(self._texts(rows)), [row[2] for row in rows], last)
 
     def _texts(self, rows: Iterable[Any]) -> Iterator[str]:
         """Yield rows' JSON without the spaces that PostgreSQL writes inside of jsonb."""
-        bodies: Iterator[str] = (row.body for row in rows)
-        is_tidy = not any(isinstance(column.type, JSONB) for column in self.columns.values())
+        bodies: Iterator[str] = (row[0] for row in rows)
+        is_tidy = _json_of(tuple(self.columns.items()), self.source)[2]
         return bodies if is_tidy else map(encoding.compact, bodies)
 
     def ids(self, connection: Connection, *, limit: int, offset: int = 0) -> list[int]:
@@ -167,7 +207,7 @@ class Listing:
 
     def _after(self, connection: Connection, after: Position, limit: int) -> list[Any]:
         rows: list[Any] = []
-        ordered = self.rows_as_json().order_by(*self.order.clauses())
+        ordered = self.placed()
         if after.key is not None:
             statement = ordered.where(self.order.after_key(after)).limit(limit)
             rows = list(connection.execute(statement).all())
@@ -178,30 +218,34 @@ class Listing:
             rows += connection.execute(statement).all()
         return rows
 
-    def count(self, connection: Connection) -> int:
+    def count(self, reading: Reading) -> int:
         """Count every row."""
-        return int(connection.scalar(self._select(func.count())) or 0)
+        return int(self._rows(reading, "count", lambda: self._select(func.count()))[0][0])
 
-    def total(self, connection: Connection, how: str | None) -> int | None:
+    def total(self, reading: Reading, how: str | None) -> int | None:
         """Return how many rows the list has.
 
         Args:
-            connection: To read on.
+            reading: What the answer reads.
             how: ``exact``, ``estimated``, ``none`` (gives None); None for what is fast: exact up
                 to :data:`COUNT_UP_TO` rows, the planner's estimate beyond.
         """
         if how == "none":
             return None
         if how == "estimated":
-            return self.estimate(connection)
+            return self.estimate(reading.connection)
         is_exact = how == "exact" or self.counts_exactly
-        return self.count(connection) if is_exact else self.count_quickly(connection)
+        return self.count(reading) if is_exact else self.count_quickly(reading)
 
-    def count_quickly(self, connection: Connection) -> int:
+    def count_quickly(self, reading: Reading) -> int:
         """Count up to :data:`COUNT_UP_TO` rows, and beyond that ask the planner."""
-        some = self._select(literal(1)).limit(COUNT_UP_TO + 1).subquery()
-        counted = int(connection.scalar(select(func.count()).select_from(some)) or 0)
-        return counted if counted <= COUNT_UP_TO else max(counted, self.estimate(connection))
+        counted = int(self._rows(reading, "some", self._count_of_some)[0][0])
+        is_all = counted <= COUNT_UP_TO
+        return counted if is_all else max(counted, self.estimate(reading.connection))
+
+    def _count_of_some(self) -> Select[Any]:
+        some = self._select(literal_column("1")).limit(_number(COUNT_UP_TO + 1)).subquery()
+        return select(func.count()).select_from(some)
 
     def estimate(self, connection: Connection) -> int:
         """Return how many rows the planner expects."""
@@ -212,16 +256,12 @@ class Listing:
         ).scalar_one()
         return int(plan[0]["Plan"]["Plan Rows"])
 
-    def texts(self, connection: Connection, *, limit: int, offset: int = 0) -> list[str]:
-        """Return a few rows as JSON texts."""
-        return self.page(connection, limit=limit, offset=offset).bodies
-
     def stream_json(
         self, connection: Connection, *, limit: int | None, offset: int = 0
     ) -> Iterator[str]:
         """Yield rows as JSON texts, as :meth:`stream` yields their values."""
-        statement = self.rows_as_json().order_by(*self.order.clauses())
-        yield from self._texts(_streamed(connection, statement.limit(limit).offset(offset)))
+        statement = self._ordered().limit(limit).offset(offset)
+        yield from self._texts(_streamed(connection, statement))
 
     def stream(
         self, connection: Connection, *, limit: int | None, offset: int = 0
@@ -256,24 +296,29 @@ def _streamed(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
     yield from streaming.execute(statement)
 
 
+def _number(value: int) -> ColumnElement[int]:
+    return literal_column(str(value), Integer)
+
+
 @lru_cache(maxsize=128)
 def _json_of(
     columns: tuple[tuple[str, Column], ...], source: FromClause
-) -> tuple[ColumnElement[str], FromClause]:
-    """Return a row as one JSON text, and what it is selected from.
+) -> tuple[ColumnElement[str], FromClause, bool]:
+    """Return a row as one JSON text, what it is selected from, and whether that is compact.
 
     To put two dozen columns together anew took a fifth of the time of an uncached page.
     """
     row: Select[Any] = select(*(_as_json(column).label(name) for name, column in columns))
     lateral = row.correlate(*source._from_objects).lateral("r")  # noqa: SLF001
     body = cast(func.row_to_json(lateral.table_valued()), Text).label("body")
-    return body, source.join(lateral, true())
+    is_compact = not any(isinstance(column.type, JSONB) for _, column in columns)
+    return body, source.join(lateral, true()), is_compact
 
 
 def _as_json(column: Column) -> Column:
     """Return a time as RFC 3339 text with six decimals and ``Z``, anything else as it is."""
     if isinstance(column.type, DateTime):
-        return func.to_char(func.timezone("UTC", column), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+        return func.to_char(func.timezone(_UTC, column), _RFC3339)
     return column
 
 

@@ -1,43 +1,37 @@
 """Which version of the data this is: raised by every transaction that changes a topic."""
 
-from collections import defaultdict
-from concurrent.futures import Future
 from datetime import datetime
+from functools import cache
 from threading import Lock
-from typing import Any
 
-from psycopg2 import Error
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, func, select
+from sqlalchemy import Connection, Text, bindparam, func, select, text
+
+from service.queries.prepared import Driver, Prepared, write
 
 Topics = tuple[str, ...]
-# Every conditional answer begins here: the driver alone asks in a tenth of SQLAlchemy's time, and
-# PostgreSQL answers a prepared statement in half of its own.
-_CURRENT = """
-select topic, version, changed_at::text from data_versions where topic = any(%s) order by topic
-"""
-_PREPARE = f"prepare kasparro_versions (text[]) as {_CURRENT.replace('%s', '$1')}"
-_EXECUTE = "execute kasparro_versions (%s)"
-_PREPARED = "kasparro_versions"
+# The topics are written out: PostgreSQL takes as long to evaluate an argument as to find the rows.
+_CURRENT = text(
+    "select topic, version, changed_at::text from data_versions where topic in :topics"
+).bindparams(bindparam("topics", type_=Text, expanding=True, literal_execute=True))
 # A run that goes on tells so in its events, not in a version of its own.
-_NEWEST_EVENT = "select max(event_id) from run_events"
+_NEWEST_EVENT = text("select max(event_id) from run_events")
 
 
 class Versions:
     """Tells which version of the data this is.
 
-    Whoever asks while the database is being asked already waits for the next answer, together with
-    all others who do: each answer was begun after the last of them had come, so nobody gets an
-    older version than there was when they asked.
+    Who had to wait while others were asking takes the newest answer, if the database was asked for
+    it after they had come: nobody gets an older version than there was when they asked.
 
     Args:
-        engine: One whose connections commit each statement.
+        driver: Asks the database.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
         self._lock = Lock()
-        self._asking: defaultdict[Topics, Lock] = defaultdict(Lock)
-        self._next: dict[Topics, Future[str]] = {}
+        self._asked = 0
+        self._newest: dict[Topics, tuple[int, str | BaseException]] = {}
 
     def current(self, topics: Topics) -> str:
         """Return a text that changes whenever one of the topics does.
@@ -45,55 +39,29 @@ class Versions:
         Args:
             topics: Names of topics; ``runs`` includes the events of runs.
         """
-        with self._lock:
-            asking, shared = self._asking[topics], self._next.get(topics)
-            if is_first := shared is None:
-                shared = self._next[topics] = Future()
-        if is_first:
-            with asking:
-                with self._lock:
-                    del self._next[topics]  # who comes from here on may be too late for this one
-                try:
-                    shared.set_result(_read(self._engine, topics))
-                except BaseException as error:
-                    shared.set_exception(error)
-                    raise
-        return shared.result()
+        too_old = self._asked
+        with self._driver.timed(), self._lock:
+            number, found = self._newest.get(topics, (0, ""))
+            if number <= too_old:
+                self._asked += 1
+                found = self._ask(topics)
+                self._newest[topics] = self._asked, found
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _ask(self, topics: Topics) -> str | BaseException:
+        """Return the version, or the error that all who wait for this answer will get."""
+        try:
+            return repr(sorted(self._driver.ask(*_statements(topics)), key=repr))
+        except Exception as error:  # noqa: BLE001 - it is raised
+            return error
 
 
-def _read(engine: Engine, topics: Topics) -> str:
-    try:
-        facts = _ask_driver(engine, topics)
-    except Error:  # again in the usual way, which replaces lost connections and names errors
-        with engine.connect() as connection:
-            facts = list(connection.exec_driver_sql(_CURRENT, (list(topics),)))
-            if "runs" in topics:
-                facts += connection.exec_driver_sql(_NEWEST_EVENT)
-    return repr(facts)
-
-
-def _ask_driver(engine: Engine, topics: Topics) -> list[Any]:
-    pooled = engine.raw_connection()
-    try:
-        return _ask(pooled, topics)
-    except Error:
-        pooled.invalidate()
-        raise
-    finally:
-        pooled.close()
-
-
-def _ask(pooled: PoolProxiedConnection, topics: Topics) -> list[Any]:
-    cursor = pooled.cursor()
-    if _PREPARED not in pooled.info:
-        cursor.execute(_PREPARE)
-        pooled.info[_PREPARED] = True
-    cursor.execute(_EXECUTE, (list(topics),))
-    facts = list(cursor.fetchall())
-    if "runs" in topics:
-        cursor.execute(_NEWEST_EVENT)
-        facts += cursor.fetchall()
-    return facts
+@cache
+def _statements(topics: Topics) -> tuple[Prepared, ...]:
+    versions = write(_CURRENT.bindparams(topics=list(topics)))
+    return (versions, write(_NEWEST_EVENT)) if "runs" in topics else (versions,)
 
 
 def now(connection: Connection) -> datetime:

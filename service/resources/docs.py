@@ -3,6 +3,7 @@
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 
 import flask
 from flask import Response, current_app, render_template, request, send_from_directory
@@ -19,6 +20,8 @@ ASSETS = {
     "redoc.standalone.js": ("flask_openapi3_redoc", "templates/redoc/js"),
 }
 """File → the package that carries it, and where in it. None of the packages is ever imported."""
+_DOCUMENT = "kasparro_document"
+_making = Lock()
 _DAY = "public, max-age=86400"
 # The readers style their own markup and ReDoc starts a worker for its search.
 _READER_POLICY = (
@@ -29,9 +32,8 @@ _READER_POLICY = (
 
 @blueprint.get("/openapi.json")
 def openapi() -> Response:
-    """Serve the document, made once."""
-    document: bytes = current_app.extensions["kasparro_document"]
-    response = Response(document, mimetype="application/json")
+    """Serve the document."""
+    response = Response(make_document(current_app), mimetype="application/json")
     response.add_etag()
     response.headers["Cache-Control"] = "no-cache"
     response.make_conditional(request)
@@ -61,9 +63,13 @@ def asset(name: str) -> Response:
 
 
 def make_document(app: flask.Flask) -> bytes:
-    """Return the OpenAPI document of an app, as bytes."""
-    api = app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
-    return encoding.encode(rest.complete(api.spec.to_dict()))
+    """Return the OpenAPI document of an app, as bytes; made when it is first asked for."""
+    with _making:
+        if _DOCUMENT not in app.extensions:
+            api: rest.Api = app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
+            app.extensions[_DOCUMENT] = encoding.encode(rest.complete(api.document()))
+    document: bytes = app.extensions[_DOCUMENT]
+    return document
 
 
 def _page(template: str) -> Response:

@@ -11,7 +11,6 @@ from service.rest.answers import (
     read_page,
     send,
     send_export,
-    send_list,
 )
 from service.rest.blueprints import Api, Blueprint, either, refuse_arguments
 from service.rest.document import complete
@@ -42,6 +41,5 @@ __all__ = [
     "require",
     "send",
     "send_export",
-    "send_list",
     "writing",
 ]

@@ -5,7 +5,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from service import auth
 from service.rate_limits import Verdict
-from service.rest.shared import delivery, dependencies, reading, writing
+from service.rest.shared import delivery, dependencies, writing
 
 TRIGGER_ENDPOINTS = {"etl.trigger", "etl.trigger_alias"}
 
@@ -55,8 +55,7 @@ def _caller() -> auth.Caller:
     presented = auth.presented_key(request, trigger=is_trigger)
     if presented is None:
         return auth.anonymous(settings.api_auth)
-    with reading() as connection:
-        caller = auth.verify(connection, presented)
+    caller = auth.verify(delivery().find_key, presented)
     if caller is None:
         raise auth.BadKeyError
     if not caller.is_noted:

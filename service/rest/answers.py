@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from flask import Response, g, request
 from sqlalchemy import Connection
@@ -18,8 +18,9 @@ from service.observability.requests import latency_ms, request_id
 from service.pagination import PageRequest
 from service.queries import walking
 from service.queries.listing import Listing, ListingPage
-from service.rest.shared import delivery, dependencies, lasting, reading
+from service.rest.shared import Delivery, delivery, dependencies, lasting
 from service.walks import MAX_ROWS
+from tasks.core import tracing
 from tasks.core.errors import InvalidInputError
 from tasks.store.audit import Actor
 from tasks.store.tables import AuditEntry
@@ -76,11 +77,45 @@ def answer_list(
         stem: What the list is called.
     """
     form = formats.wanted(request)
+    is_lasting = "as_of" not in filters  # a moment is refused one day
     if form != "json":
-        return export_list(form, listing, query, stem)
+        return export_list(form, listing, query, stem, is_lasting=is_lasting)
     bound_to = pagination.fingerprint(f"{stem} {query.get('sort', '')}", filters)
-    page, facts = read_page(listing, query["paging"], bound_to)
-    return send_list(_head(page.bodies, facts), facts)
+    page = partial(_page, delivery(), paging=query["paging"], bound_to=bound_to, link=_link_to())
+    return _made(page, listing, is_lasting=is_lasting)
+
+
+def _made(
+    body_of: Callable[[Listing, str], Body], listing: Listing, *, is_lasting: bool
+) -> Response:
+    """Return what is made of a list and, if the list stays the same one, let the door do it again.
+
+    Who traces wants to see what each request does; the door would not show it.
+    """
+    g.body = body_of(listing, g.version)
+    if is_lasting and not tracing.is_on():
+        g.make = partial(body_of, listing.lasting())
+    return finished(g.body)
+
+
+def _page(
+    shared: Delivery,
+    listing: Listing,
+    version: str,
+    *,
+    paging: PageRequest,
+    bound_to: str,
+    link: str,
+) -> Body:
+    """Return a page of a list, all but what is about the request."""
+    page, facts = read_part(shared, listing, paging, bound_to, version)
+    following = facts["next_cursor"]
+    return Body(
+        content_type="application/json",
+        head=_head(page.bodies, facts),
+        pagination=encoding.encode(facts),
+        headers=(_link(link, following),) if following else (),
+    )
 
 
 def _head(bodies: Sequence[str], facts: Mapping[str, Any]) -> bytes:
@@ -95,7 +130,14 @@ def _head(bodies: Sequence[str], facts: Mapping[str, Any]) -> bytes:
 def read_page(
     listing: Listing, paging: PageRequest, bound_to: str
 ) -> tuple[ListingPage, dict[str, Any]]:
-    """Read the part of a list that is asked for.
+    """Read the part of a list that this request asks for; see :func:`read_part`."""
+    return read_part(delivery(), listing, paging, bound_to, g.version)
+
+
+def read_part(
+    shared: Delivery, listing: Listing, paging: PageRequest, bound_to: str, version: str
+) -> tuple[ListingPage, dict[str, Any]]:
+    """Read a part of a list.
 
     Returns:
         The rows, and the ``pagination`` member.
@@ -104,35 +146,17 @@ def read_page(
         InvalidInputError: If the cursor is not of this list.
     """
     after = pagination.decode_cursor(paging.cursor, bound_to) if paging.cursor else None
-    seed = f"{g.version} {bound_to}"  # not the tag: pages of one list share its order and total
-    shared = delivery()
-    with reading() as connection:
+    seed = f"{version} {bound_to}"  # not the tag: pages of one list share its order and total
+    with shared.driver.reading() as reading:
         total = shared.totals.of(
-            f"{paging.count} {seed}", lambda: listing.total(connection, paging.count)
+            f"{paging.count} {seed}", lambda: listing.total(reading, paging.count)
         )
         walks = shared.walks if total is None or total <= MAX_ROWS else None
-        page = walking.read(connection, walks, listing, paging, after, seed=seed)
+        page = walking.read(reading, walks, listing, paging, after, seed=seed)
     cursor = pagination.encode_cursor(page.last, bound_to) if page.last else None
     return page, pagination.facts(
         paging, returned=len(page.bodies), total=total, next_cursor=cursor
     )
-
-
-def send_list(head: bytes, facts: Mapping[str, Any]) -> Response:
-    """Return a list's answer, and keep all of it that is not about this request.
-
-    Args:
-        head: The body's bytes up to, not including, ``request_id``; ends with a comma.
-        facts: The ``pagination`` member.
-    """
-    following = facts["next_cursor"]
-    g.body = Body(
-        content_type="application/json",
-        head=head,
-        pagination=encoding.encode(facts),
-        headers=(_link(following),) if following else (),
-    )
-    return finished(g.body)
 
 
 def finished(body: Body) -> Response:
@@ -152,6 +176,7 @@ def keep(topics: tuple[str, ...]) -> None:
         rule=url_rule(request),
         etag=g.etag,
         body=g.get("body"),
+        make=g.get("make"),
     )
 
 
@@ -167,19 +192,32 @@ def marked(response: Response) -> Response:
 def link_next(response: Response, cursor: str | None) -> None:
     """Add the ``Link`` to the next page, if there is one."""
     if cursor:
-        response.headers.extend((_link(cursor),))
+        response.headers.extend((_link(_link_to(), cursor),))
 
 
-def _link(cursor: str) -> tuple[str, str]:
+def _link_to() -> str:
+    """Return the address of another page of this list, up to its cursor."""
     kept = [
         (k, v) for k, v in request.args.items(multi=True) if k not in {"cursor", "page", "offset"}
     ]
-    query = urlencode([*kept, ("cursor", cursor)])
-    return "Link", f'<{request.path}?{query}>; rel="next"'
+    return f"{request.path}?{urlencode([*kept, ('cursor', '')])}"
 
 
-def export_list(name: str, listing: Listing, query: Mapping[str, Any], stem: str) -> Response:
+def _link(address: str, cursor: str) -> tuple[str, str]:
+    return "Link", f'<{address}{quote_plus(cursor)}>; rel="next"'
+
+
+def export_list(
+    name: str, listing: Listing, query: Mapping[str, Any], stem: str, *, is_lasting: bool = False
+) -> Response:
     """Return a list as a file: all of it unless ``limit`` was given.
+
+    Args:
+        name: ``csv`` | ``ndjson`` | ``parquet``.
+        listing: What is listed.
+        query: The loaded arguments, with ``paging``.
+        stem: The file's name without its ending.
+        is_lasting: Whether these arguments will always mean this list.
 
     Raises:
         InvalidInputError: If a cursor was given.
@@ -190,22 +228,24 @@ def export_list(name: str, listing: Listing, query: Mapping[str, Any], stem: str
     limit = paging.limit if query["has_limit"] else None
     part: dict[str, Any] = {"limit": limit, "offset": paging.offset}
     if name == "ndjson" and limit is not None and limit <= formats.CHUNK_ROWS:
-        with reading() as connection:
-            lines = listing.texts(connection, limit=limit, offset=paging.offset)
-        return _send_file(name, b"".join(formats.join_lines(lines)), stem)
+        lines = partial(_lines, delivery(), limit=limit, offset=paging.offset, stem=stem)
+        return _made(lines, listing, is_lasting=is_lasting)
     if name == "ndjson":  # PostgreSQL writes these lines as it writes the rows of a page
         return _download(name, lambda c: formats.join_lines(listing.stream_json(c, **part)), stem)
     return send_export(name, listing.kinds(), partial(listing.stream, **part), stem)
 
 
-def _send_file(name: str, content: bytes, stem: str) -> Response:
-    """Return a file that is small enough to be kept."""
-    g.body = Body(
-        content_type=formats.content_type(name),
-        head=content,
-        headers=(_disposition(name, stem),),
+def _lines(
+    shared: Delivery, listing: Listing, _version: str, *, limit: int, offset: int, stem: str
+) -> Body:
+    """Return a file of lines that is small enough to be kept."""
+    with shared.driver.reading() as reading:
+        lines = listing.lines(reading, limit=limit, offset=offset)
+    return Body(
+        content_type=formats.content_type("ndjson"),
+        head=b"".join(formats.join_lines(lines)),
+        headers=(_disposition("ndjson", stem),),
     )
-    return finished(g.body)
 
 
 def send_export(

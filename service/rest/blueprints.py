@@ -85,12 +85,30 @@ class Api(flask_smorest.Api):  # type: ignore[misc] # flask-smorest ships no typ
 
     def __init__(self, app: Flask) -> None:
         super().__init__()
+        self._undocumented: list[Blueprint] = []
         self.register_field(Exact, "number", None)
         self.register_field(Moment, "string", "date-time")
         self.register_field(Word, "string", None)
         self.init_app(app)
         for name, scheme in _KEY_SCHEMES.items():
             self.spec.components.security_scheme(name, scheme)
+
+    def register_blueprint(self, blueprint: "Blueprint") -> None:
+        """Add a group of endpoints; they are described when somebody asks for the document."""
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blueprint.name] = self
+        self._app.register_blueprint(blueprint)
+        self._undocumented.append(blueprint)
+
+    def document(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        while self._undocumented:
+            group = self._undocumented.pop(0)
+            group.register_views_in_doc(
+                self, self._app, self.spec, name=group.name, parameters=None
+            )
+            self.spec.tag({"name": group.name, "description": group.description})
+        whole: dict[str, Any] = self.spec.to_dict()
+        return whole
 
     def _register_error_handlers(self) -> None:
         errors.init_app(self._app)

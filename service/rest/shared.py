@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from threading import BoundedSemaphore
 
 from flask import Response, current_app, stream_with_context
@@ -9,9 +10,10 @@ from psycopg2 import Error
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session
 
+from service import auth
 from service.conditional import ResponseCache
 from service.observability import broker
-from service.observability.requests import timed_database
+from service.queries.prepared import Driver, Prepared, write
 from service.queries.totals import Totals
 from service.queries.versions import Topics, Versions
 from service.rate_limits import RedisRateLimiter
@@ -32,6 +34,7 @@ class Delivery:
         limiter: Counts calls.
         cache: The newest bodies.
         reader: Connections for SELECTs: one for each thread, and short time-outs.
+        driver: Asks prepared statements on them.
         versions: Which version of the data this is.
         redis: For a look at the broker, with short time-outs.
         walks: The pinned orders of lists.
@@ -54,13 +57,20 @@ class Delivery:
             pool_pre_ping=False,  # the version of the data is read first, and notices
         )
         event.listen(self.reader, "engine_connect", _replace_lost)
-        self.versions = Versions(self.reader)
+        self.driver = Driver(self.reader, dependencies.clock)
+        self.versions = Versions(self.driver)
         self.redis = broker.connect(dependencies.settings.redis_url)
         self.walks = Walks(
             broker.connect(dependencies.settings.redis_url, is_text=False), dependencies.clock
         )
         self.totals = Totals()
         self.places = BoundedSemaphore(max(1, dependencies.settings.api_threads // 2))
+
+    def find_key(self, key_id: str) -> auth.Known | None:
+        """Return what is known of an API key."""
+        with self.driver.timed():
+            found = self.driver.ask(_key().of(key_id=key_id))
+        return auth.Known(*found[0]) if found else None
 
     def close(self) -> None:
         """Give the connections back; for tests and a process that ends."""
@@ -72,10 +82,15 @@ class Delivery:
         self.walks.close()
 
 
+@cache
+def _key() -> Prepared:
+    return write(auth.FIND)
+
+
 def _replace_lost(connection: Connection) -> None:
     """Try a connection before it is used, and replace it, and those that lie idle, if it is lost.
 
-    What asks the driver itself (:func:`service.queries.versions.current`) comes here only after
+    What asks the driver itself (:class:`service.queries.prepared.Driver`) comes here only after
     that has failed.
     """
     try:
@@ -128,8 +143,7 @@ def lasting(chunks: Iterator[bytes], content_type: str) -> Response:
 
 def version_of(topics: Topics) -> str:
     """Return a text that changes whenever one of these topics of the data does."""
-    with timed_database(dependencies().clock):
-        return delivery().versions.current(topics)
+    return delivery().versions.current(topics)
 
 
 @contextmanager

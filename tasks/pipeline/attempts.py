@@ -128,11 +128,14 @@ def _claim(
         claim = pages.claim(session, run_id, stage, page=page, lease_s=lease_s)
         if claim is None:
             return None
-        if runs.start(session, run_id):
-            events.add(session, run_id, "run_started")
-        _note(session, claim, "started")
+        run = runs.start(session, run_id)
+        if run is not None:
+            events.add_begun(session, run_id, f"{stage}_started", _step(claim))
+        else:
+            _note(session, claim, "started")
+            run = runs.get(session, run_id)
         totals.observe(session, "etl_queue_wait_seconds", claim.waited_s)
-        return runs.get(session, run_id), claim
+        return run, claim
 
 
 def _understood(error: Exception) -> KasparroError:
@@ -192,8 +195,12 @@ def note_finished(session: Session, run: Run, claim: Claim, detail: Mapping[str,
 def _note(
     session: Session, claim: Claim, word: str, detail: Mapping[str, object] | None = None
 ) -> None:
-    step = Step(claim.stage, claim.first, claim.attempt)
-    events.add(session, claim.run_id, f"{claim.stage}_{word}", step=step, detail=detail)
+    name = f"{claim.stage}_{word}"
+    events.add(session, claim.run_id, name, step=_step(claim), detail=detail)
+
+
+def _step(claim: Claim) -> Step:
+    return Step(claim.stage, claim.first, claim.attempt)
 
 
 def _send(dependencies: Dependencies, run: Run, messages: Sequence[Message]) -> None:

@@ -102,7 +102,7 @@ def start(dependencies: Dependencies, wanted: Plan) -> UUID:
             dependencies, session, wanted.source, trigger=BACKFILL, options=wanted.options
         )
         broken = _broken(session, wanted, but=run)
-        lifecycle.begin(session, run, broken)
+        lifecycle.begin(session, run, None if broken is None else broken.run_id)
         run_id = run.run_id
     lifecycle.announce(dependencies, [run_id])
     return run_id

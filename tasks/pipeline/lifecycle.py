@@ -14,7 +14,6 @@ from tasks.domain.runs import ASIDE, BACKFILL, RunStatus, Stage
 from tasks.pipeline.dependencies import Dependencies
 from tasks.store import (
     checkpoints,
-    database,
     events,
     pages,
     resuming,
@@ -104,12 +103,12 @@ def _queue(
     **values: Any,
 ) -> Run:
     _check_failure(dependencies, options.get("failure"))
-    run = _insert(dependencies, session, source, options=options, **values)
     within = timedelta(seconds=dependencies.connector(source).spec.resume_within_s)
-    broken = None
-    if not (options.get("full_refresh") or options.get("dry_run")):
-        broken = runs.unfinished_before(session, run, since=database.now(session) - within)
-    begin(session, run, broken)
+    run, broken = _insert(
+        dependencies, session, source, resumes_within=within, options=options, **values
+    )
+    is_afresh = options.get("full_refresh") or options.get("dry_run")
+    begin(session, run, None if is_afresh else broken)
     return run
 
 
@@ -120,32 +119,37 @@ def insert_run(dependencies: Dependencies, session: Session, source: str, **valu
         NotFoundError: If there is no such source.
         ConflictError: As :func:`queue_run`.
     """
-    run = _insert(dependencies, session, source, **values)
+    run, _ = _insert(dependencies, session, source, **values)
     versions.bump(session, "runs", added_rows=1)
     return run
 
 
-def _insert(dependencies: Dependencies, session: Session, source: str, **values: Any) -> Run:
+def _insert(
+    dependencies: Dependencies,
+    session: Session,
+    source: str,
+    *,
+    resumes_within: timedelta | None = None,
+    **values: Any,
+) -> tuple[Run, UUID | None]:
     dependencies.connector(source)
     facts = {"source": source, "trigger": values["trigger"]}
     with tracing.span("queue run", facts, kind="producer"):
-        values["checkpoint_before"] = checkpoints.get(session, source)
         values["traceparent"] = tracing.carrier().get("traceparent")
-        run = runs.add(session, source, values)
-        if run is None:
+        added = runs.add(session, source, values, resumes_within=resumes_within)
+        if added is None:
             raise _refusal(session, source, backfill=values["trigger"] == BACKFILL)
-        tracing.note({"run_id": str(run.run_id)})
-        events.add(session, run.run_id, "run_queued", detail={"trigger": run.trigger})
-    return run
+        tracing.note({"run_id": str(added[0].run_id)})
+    return added
 
 
-def begin(session: Session, run: Run, broken: Run | None) -> None:
+def begin(session: Session, run: Run, broken: UUID | None) -> None:
     """Give a run its first pages: what ``broken`` left unfinished, or the source's beginning."""
-    if broken is None or not resuming.take_up(session, broken.run_id, run.run_id):
+    if broken is None or not resuming.take_up(session, broken, run.run_id):
         pages.add_pending(session, run.run_id, 1, None)
     else:
-        run.resumed_run_id = broken.run_id
-        events.add(session, run.run_id, "run_resumed", detail={"from": str(broken.run_id)})
+        run.resumed_run_id = broken
+        events.add(session, run.run_id, "run_resumed", detail={"from": str(broken)})
     session.flush()
 
 

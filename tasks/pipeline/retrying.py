@@ -79,7 +79,7 @@ def queue_retry(
         options=options,
         request_id=request_id,
     )
-    lifecycle.begin(session, child, parent)
+    lifecycle.begin(session, child, parent.run_id)
     return child
 
 

@@ -12,9 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 from xml.sax import SAXException
 
-import feedparser
 import msgspec
-from feedparser.encodings import convert_to_utf8
 
 from tasks.core.errors import UnreadablePageError
 from tasks.domain import quality
@@ -98,6 +96,8 @@ def read(body: bytes, *, media_type: str, url: str) -> Feed:
     stripped = body.lstrip(b" \t\r\n\xef\xbb\xbf")
     if stripped[:1] == b"{":
         return _read_json(stripped)
+    import feedparser  # noqa: PLC0415 - dear, and only feeds need it
+
     document = _safe(_as_utf8(body, media_type))
     try:
         parsed = feedparser.parse(
@@ -135,6 +135,8 @@ def _as_utf8(body: bytes, media_type: str) -> bytes:
             text = body[len(mark) :].decode(encoding, "replace")
             body, media_type = text.encode("utf-8", "replace"), "application/xml; charset=utf-8"
             break
+    from feedparser.encodings import convert_to_utf8  # noqa: PLC0415 - as above
+
     result: dict[str, Any] = {}
     headers = {"content-type": media_type} if media_type else {}
     try:

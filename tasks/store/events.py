@@ -43,3 +43,10 @@ def add(
     """
     values = {"run_id": run_id, "event": event, "detail": dict(detail or {})}
     session.execute(insert(RunEvent).values(values | (step._asdict() if step else {})))
+
+
+def add_begun(session: Session, run_id: UUID, event: str, step: Step) -> None:
+    """Append that a run has begun, and in the same statement with what step."""
+    begun = {"run_id": run_id, "event": "run_started", "stage": None, "page": None, "attempt": None}
+    rows = [begun, {"run_id": run_id, "event": event, **step._asdict()}]
+    session.execute(insert(RunEvent), rows)

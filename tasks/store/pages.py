@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from tasks.core import processes
 from tasks.core.errors import LostClaimError
 from tasks.domain.runs import ACTIVE, PageState, Stage
-from tasks.store import database
 from tasks.store.tables import Run, RunPage
 
 RESEND_AFTER = timedelta(seconds=20)
@@ -101,14 +100,14 @@ def claim(session: Session, run_id: UUID, stage: Stage, *, page: int, lease_s: i
     """
     key = RunPage.page if stage is Stage.FETCH else RunPage.batch
     is_active = exists().where(Run.run_id == RunPage.run_id, Run.status.in_(ACTIVE))
-    rows = session.scalars(
-        select(RunPage)
+    found = session.execute(
+        select(RunPage, func.clock_timestamp())
         .where(RunPage.run_id == run_id, key == page, RunPage.state == stage.takes, is_active)
         .order_by(RunPage.page)
         .with_for_update(skip_locked=True)
     ).all()
-    now = database.now(session)
-    if not rows or any(_is_held(row, now) for row in rows):
+    rows, now = [row for row, _ in found], found[-1][1] if found else None
+    if now is None or any(_is_held(row, now) for row in rows):
         return None
     if stage is Stage.LOAD and _is_behind(session, rows[0]):
         return None

@@ -1,13 +1,27 @@
 """Rows of ``etl_runs``: every change of state goes through the table of transitions."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    Interval,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.orm import Session, aliased
 
 from tasks.core.errors import LostClaimError, NotFoundError
 from tasks.domain.runs import (
@@ -20,13 +34,69 @@ from tasks.domain.runs import (
     check_transition,
     sources_of,
 )
-from tasks.store.tables import News, QuoteRow, Run, RunPage
+from tasks.store.tables import Checkpoint, News, QuoteRow, Run, RunEvent, RunPage
 
 
-def add(session: Session, source: str, values: Mapping[str, Any]) -> Run | None:
-    """Insert a queued run; None if the source has an active run or the slot has had its run."""
-    statement = insert(Run).values(source=source, **values).on_conflict_do_nothing().returning(Run)
-    return session.scalars(statement).one_or_none()
+def add(
+    session: Session, source: str, values: Mapping[str, Any], *, resumes_within: timedelta | None
+) -> tuple[Run, UUID | None] | None:
+    """Insert a queued run and its first event, in one statement: somebody waits for the answer.
+
+    It knows the source's checkpoint as it is now.
+
+    Args:
+        session: Of the caller's transaction.
+        source: The source.
+        values: Further columns.
+        resumes_within: How long ago a run that broke off may have begun to be taken up.
+
+    Returns:
+        The run, and the run just before it if that one broke off not too long ago; None if the
+        source has an active run or the slot has had its run.
+    """
+    statement = _add(tuple(values))
+    within = timedelta() if resumes_within is None else resumes_within
+    found = session.execute(statement, {**values, "of": source, "within": within}).one_or_none()
+    return found and (found[0], found[1])
+
+
+@cache
+def _add(names: tuple[str, ...]) -> Select[Any]:
+    """Return the statement of :func:`add`; to put it together takes as long as to execute it."""
+    of = bindparam("of", type_=Text)
+    checkpoint = select(Checkpoint.checkpoint).where(Checkpoint.source == of).scalar_subquery()
+    given: dict[str, Any] = {name: bindparam(name) for name in names}
+    queued = insert(Run).values(
+        source=of, checkpoint_before=func.coalesce(checkpoint, cast({}, JSONB)), **given
+    )
+    added = queued.on_conflict_do_nothing().returning(*Run.__table__.columns).cte("added")
+    detail = func.jsonb_build_object("trigger", added.c.trigger)
+    noted = insert(RunEvent).from_select(
+        ["run_id", "event", "detail"], select(added.c.run_id, literal("run_queued"), detail)
+    )
+    broken = _newest_if_broken(of, bindparam("within", type_=Interval))
+    return select(aliased(Run, added), broken).add_cte(noted.cte("noted"))
+
+
+def _newest_if_broken(source: Any, within: Any) -> Any:
+    """Return the id of the source's newest run if it broke off and began within that time.
+
+    Replays, backfills and dry runs are passed over: none is on the way of the checkpoint.
+    """
+    is_resumable = and_(
+        Run.status.in_(UNFINISHED), Run.queued_at >= func.clock_timestamp() - within
+    )
+    return (
+        select(case((is_resumable, Run.run_id)))
+        .where(
+            Run.source == source,
+            Run.trigger.not_in(ASIDE),
+            func.coalesce(Run.options["dry_run"].as_boolean(), False).is_(False),
+        )
+        .order_by(Run.queued_at.desc(), Run.run_id)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def get(session: Session, run_id: UUID, *, lock: bool = False) -> Run:
@@ -65,27 +135,6 @@ def latest(session: Session, source: str) -> Run | None:
         select(Run).where(Run.source == source).order_by(Run.queued_at.desc(), Run.run_id).limit(1)
     )
     return session.scalars(newest).one_or_none()
-
-
-def unfinished_before(session: Session, run: Run, *, since: datetime) -> Run | None:
-    """Return the run just before ``run`` if it broke off and began after ``since``.
-
-    Replays, backfills and dry runs are passed over: none is on the way of the checkpoint.
-    """
-    previous = session.scalars(
-        select(Run)
-        .where(
-            Run.source == run.source,
-            Run.run_id != run.run_id,
-            Run.trigger.not_in(ASIDE),
-            func.coalesce(Run.options["dry_run"].as_boolean(), False).is_(False),
-        )
-        .order_by(Run.queued_at.desc(), Run.run_id)
-        .limit(1)
-    ).one_or_none()
-    if previous is None or previous.status not in UNFINISHED or previous.queued_at < since:
-        return None
-    return previous
 
 
 def has_completed_since(session: Session, run: Run) -> bool:
@@ -144,17 +193,17 @@ def hold_active(session: Session, run: Run) -> None:
         raise LostClaimError(run_id=str(run.run_id))
 
 
-def start(session: Session, run_id: UUID) -> bool:
-    """Make a queued run a running one; False if it runs already or is finished."""
-    started = session.scalar(
+def start(session: Session, run_id: UUID) -> Run | None:
+    """Make a queued run a running one and return it; None if it runs already or is finished."""
+    return session.scalars(
         update(Run)
         .where(Run.run_id == run_id, Run.status == RunStatus.QUEUED)
         .values(
             status=RunStatus.RUNNING, started_at=func.clock_timestamp(), attempts=Run.attempts + 1
         )
-        .returning(Run.run_id)
-    )
-    return started is not None
+        .returning(Run)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    ).one_or_none()
 
 
 def count_loaded(session: Session, run: Run, rows: Sequence[RunPage]) -> Run:

@@ -4,13 +4,14 @@ import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from threading import Event
 
 import pytest
 from sqlalchemy import text
 
 from tasks.store import versions
-from tests.support.api import add_asset, add_assets, running
+from tests.support.api import add_asset, add_assets, add_news, add_quote, exact, running
 
 PATHS = ("/data", "/data/BTC", "/stats", "/runs", "/news")
 
@@ -172,6 +173,103 @@ def test_no_answer_is_older_than_its_request_however_many_ask_at_once(api):
         for future in asking:
             future.result()
     assert wrong == []
+
+
+LISTS = (
+    "/data",
+    "/data?limit=2&offset=1",
+    "/data?symbol=t1",
+    "/data?ticker=T2&fields=id,name",
+    "/data?name=t%25oken&sort=-price_usd",
+    "/data?name=token&min_price=0.2&max_price=1e3&count=exact",
+    "/data?start_date=2026-01-01&end_date=2026-02-01&sort=-updated_at",
+    "/data?source=coingecko&sort=ticker",
+    "/data?source=rss",
+    "/data?format=ndjson&limit=3",
+    "/news?source=rss",
+    "/news?ticker=T1&format=ndjson&limit=2",
+    "/drift?source=csv",
+    "/anomalies?status=open",
+    "/quarantine?source=csv",
+)
+
+
+def fill(api):
+    with api.transaction() as session:
+        add_assets(session, 5)
+        add_quote(session, add_asset(session, name="t%oken"), "coingecko")
+        add_news(session)
+
+
+def grow(api):
+    with api.transaction() as session:
+        add_asset(session, "T7", name="Token 7", rank=0, price_usd=Decimal("0.30"))
+        add_news(session, "Down")
+        versions.bump(session, "runs")
+
+
+def told(answer):
+    """What an answer says about the data."""
+    if not answer.is_json:
+        return answer.text
+    about = {"request_id", "api_latency_ms", "meta"}
+    facts = {name: value for name, value in exact(answer).items() if name not in about}
+    facts["pagination"].pop("next_cursor")  # the first page of a walk has another name in it
+    return facts
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_list_of_new_data_is_made_at_the_door_as_flask_makes_it(api, path):
+    fill(api)
+    by_flask = 'flask_http_request_duration_seconds_count{method="GET",status="200",url_rule="'
+    by_flask += path.partition("?")[0] + '"}'
+    before = api.get(path)
+    grow(api)
+    asked = metric(api, by_flask)
+    after = api.get(path, headers={"Accept": "application/json, x/y"})
+    assert metric(api, by_flask) == asked  # the door has made it
+    with api.app.extensions["kasparro"].reader.connect() as connection:
+        prepared = text("select count(*) from pg_prepared_statements where name like 'kasparro%'")
+        assert connection.scalar(prepared) >= 2  # the version's, and the rows'
+    assert after.headers["ETag"] != before.headers["ETag"]
+    with running(api.dependencies.settings) as fresh:
+        expected = fresh.get(path, headers={"Accept": "application/json, x/y"})
+    assert told(after) == told(expected)
+    own = {"X-Request-ID", "Server-Timing", "RateLimit", "Content-Length", "Link"}
+    names = set(expected.headers.keys())
+    assert names == set(after.headers.keys())
+    for name in names - own:
+        assert after.headers[name] == expected.headers[name]
+    tag = {"If-None-Match": after.headers["ETag"], "Accept": "application/json, x/y"}
+    assert api.get(path, headers=tag).status_code == 304
+
+
+def test_what_accept_likes_decides_at_the_door_as_well(api):
+    fill(api)
+    api.get("/data")
+    wished = [api.get("/data", headers={"Accept": accept}) for accept in ("text/csv", "x/y", "*/*")]
+    types = [(answer.status_code, answer.mimetype) for answer in wished]
+    assert types == [
+        (200, "text/csv"),
+        (406, "application/problem+json"),
+        (200, "application/json"),
+    ]
+
+
+def test_a_moment_is_looked_at_each_time(api):
+    fill(api)
+    url = "/data?as_of=2020-01-01"
+    assert [api.get(url).status_code for _ in range(2)] == [422, 422]
+
+
+def test_a_pooler_that_changes_connections_is_noticed(api):
+    fill(api)
+    first = api.get("/data")
+    with api.app.extensions["kasparro"].reader.connect() as connection:
+        connection.execute(text("deallocate all"))
+    grow(api)
+    for _ in range(2):
+        assert api.get("/data").json["total"] == first.json["total"] + 1
 
 
 def test_connections_that_were_lost_are_replaced_unnoticed(api):

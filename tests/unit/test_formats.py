@@ -9,6 +9,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from service import encoding, formats
 
@@ -45,6 +47,19 @@ def test_parquet_keeps_decimals_times_and_lists():
     assert read[0]["price"] == Decimal("1.2e-10")
     assert (read[0]["at"], read[0]["sources"], read[0]["rank"]) == (moment, ["csv"], 1)
     assert read[1]["price"] is None
+
+
+MEDIA = (*formats.MEDIA_TYPES.values(), "text/html", "*/*", "application/*", "text/*", "x/y", "")
+wishes = st.tuples(st.sampled_from(MEDIA), st.sampled_from(("", ";q=0.5", ";q=0", ";a=b")))
+
+
+@given(items=st.lists(wishes.map("".join), max_size=4))
+def test_the_usual_wishes_are_understood_without_reading_them_all(items):
+    accept = ", ".join(items)
+    known = parse_accept_header(accept, MIMEAccept)
+    best = known.best_match([*formats.MEDIA_TYPES.values(), "text/html"]) if known else "text/html"
+    names = {media: name for name, media in formats.MEDIA_TYPES.items()} | {"text/html": "json"}
+    assert formats.accepted(accept) == (best and names[best])
 
 
 def test_a_time_has_six_decimals_and_a_z():
