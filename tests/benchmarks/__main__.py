@@ -52,7 +52,7 @@ def _parts(options: argparse.Namespace) -> dict[str, Callable[[Stand], Sequence[
         "starting": partial(starting.measure, repetitions=repetitions),
         "waking": partial(waking.measure, repetitions=2 * repetitions),
         "retention": partial(
-            retention.measure, rows=20_000 if quick else 200_000, repetitions=repetitions
+            retention.measure, rows=20_000 if quick else 1_000_000, repetitions=repetitions
         ),
         "ingest": lambda whole: ingest.goals(
             *ingest.measure(whole, options.coins, repetitions=min(repetitions, options.runs))
