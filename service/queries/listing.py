@@ -145,7 +145,7 @@ class Listing:
         if after is None:
             rows = self._cut(reading, self.placed, limit + 1, offset)
         else:
-            rows = self._after(reading.connection, after, limit + 1)
+            rows = self._after(reading, after, limit + 1)
         return self._page(rows[:limit], has_more=len(rows) > limit)
 
     def lines(self, reading: Reading, *, limit: int, offset: int = 0) -> Iterator[str]:
@@ -156,10 +156,16 @@ class Listing:
         self, reading: Reading, ordered: Callable[[], Select[Any]], limit: int, offset: int
     ) -> Sequence[Any]:
         name = f"{ordered.__name__} {limit} {offset}"
-        number = int if self.prepared is None else _number  # written out, it counts for the plan
         return self._rows(
-            reading, name, lambda: ordered().limit(number(limit)).offset(number(offset))
+            reading, name, lambda: self._limited(ordered(), limit).offset(self._number(offset))
         )
+
+    def _limited(self, statement: Select[Any], limit: int) -> Select[Any]:
+        return statement.limit(self._number(limit))
+
+    def _number(self, number: int) -> Any:
+        """Return a number as it is, but written out in what is prepared: it counts for the plan."""
+        return number if self.prepared is None else _written_out(number)
 
     def _rows(
         self, reading: Reading, name: str, statement: Callable[[], Select[Any]]
@@ -205,18 +211,22 @@ class Listing:
         # all() fetches in one go; one row at a time, ten thousand took twelve milliseconds.
         return list(connection.scalars(ordered.limit(limit).offset(offset)).all())
 
-    def _after(self, connection: Connection, after: Position, limit: int) -> list[Any]:
+    def _after(self, reading: Reading, after: Position, limit: int) -> list[Any]:
         rows: list[Any] = []
-        ordered = self.placed()
         if after.key is not None:
-            statement = ordered.where(self.order.after_key(after)).limit(limit)
-            rows = list(connection.execute(statement).all())
+            rows += self._rows(reading, f"after {after} {limit}", lambda: self._later(after, limit))
         if self.order.nullable and len(rows) < limit:
-            statement = ordered.where(self.order.key.is_(None)).limit(limit - len(rows))
-            if after.key is None:
-                statement = statement.where(self.order.after_id(after))
-            rows += connection.execute(statement).all()
+            left = limit - len(rows)
+            rows += self._rows(reading, f"last {after} {left}", lambda: self._last(after, left))
         return rows
+
+    def _later(self, after: Position, limit: int) -> Select[Any]:
+        return self._limited(self.placed().where(self.order.after_key(after)), limit)
+
+    def _last(self, after: Position, limit: int) -> Select[Any]:
+        """Return the rows without a key, which come after all others."""
+        statement = self._limited(self.placed().where(self.order.key.is_(None)), limit)
+        return statement if after.key is not None else statement.where(self.order.after_id(after))
 
     def count(self, reading: Reading) -> int:
         """Count every row."""
@@ -244,7 +254,7 @@ class Listing:
         return counted if is_all else max(counted, self.estimate(reading.connection))
 
     def _count_of_some(self) -> Select[Any]:
-        some = self._select(literal_column("1")).limit(_number(COUNT_UP_TO + 1)).subquery()
+        some = self._select(literal_column("1")).limit(_written_out(COUNT_UP_TO + 1)).subquery()
         return select(func.count()).select_from(some)
 
     def estimate(self, connection: Connection) -> int:
@@ -296,7 +306,7 @@ def _streamed(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
     yield from streaming.execute(statement)
 
 
-def _number(value: int) -> ColumnElement[int]:
+def _written_out(value: int) -> ColumnElement[int]:
     return literal_column(str(value), Integer)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_COLLECT_AFTER = 50_000  # objects; the default is 700
+_COLLECT_AFTER = 20_000  # objects; the default is 700
 
 
 def identity(pid: int | None = None) -> str:
@@ -68,7 +68,8 @@ def spare_the_collector() -> None:
     """Keep the collector of cycles from what was imported, and from looking at each few objects.
 
     A batch makes ten thousands of small objects and hardly a cycle; together this is a sixth of
-    the processor time of a load.
+    the processor time of a load. The cycles of a long run must be found while it runs all the same:
+    looked for too seldom they were memory that grew with the rows.
     """
     gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 20, 20)
+    gc.set_threshold(_COLLECT_AFTER, 10, 5)
