@@ -10,6 +10,10 @@ from tasks.store import traces
 
 SessionFactory = sessionmaker[Session]
 
+_RANDOM_PAGE_COST = 1.1
+"""In pages read in order. The server's own 4 is for disks that turn: by it a load read all of
+50,000 assets five times to find 5,000."""
+
 
 def create_database_engine(
     url: str,
@@ -33,7 +37,8 @@ def create_database_engine(
     timeout_ms = int(statement_timeout_s * 1000)
     options = (
         f"-c statement_timeout={timeout_ms} -c lock_timeout={timeout_ms} "
-        f"-c idle_in_transaction_session_timeout={timeout_ms * 2} -c timezone=UTC -c jit=off"
+        f"-c idle_in_transaction_session_timeout={timeout_ms * 2} -c timezone=UTC -c jit=off "
+        f"-c random_page_cost={_RANDOM_PAGE_COST}"
     )
     connect_args = {
         "connect_timeout": 3,
