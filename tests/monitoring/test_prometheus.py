@@ -67,9 +67,11 @@ def prometheus_port(api_port, tmp_path_factory) -> Iterator[int]:
     (directory / "prometheus.yml").write_text(yaml.safe_dump(configuration))
     with _prometheus(directory, port):
         processes.wait_until(
-            lambda: _query(port, "count_over_time(etl_database_up[1m]) > 2"),
+            lambda: _query(
+                port, "count_over_time(etl_database_up[1m]) > 2 and on () etl_last_sweep_timestamp"
+            ),
             timeout_s=60,
-            what="Prometheus has scraped",
+            what="Prometheus has scraped, a sweep included",
         )
         yield port
 
