@@ -4,12 +4,9 @@ One client serves one source. Whatever goes wrong comes out as one of our errors
 log record of this module holds a query, a header's value or a key.
 """
 
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from mmap import ACCESS_READ, mmap
-from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
@@ -26,8 +23,9 @@ from tasks.core.errors import (
     UnavailableError,
 )
 from tasks.core.logging import get_logger
-from tasks.sources import answers
+from tasks.sources import answers, bodies
 from tasks.sources.base import Content, Judge, Response
+from tasks.sources.calls import Call, keys, shown
 from tasks.sources.gates import Gate
 
 MAX_ATTEMPTS = 3
@@ -37,8 +35,6 @@ NO_ANSWER = 0
 
 _CHUNK_BYTES = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# What may follow a redirect to another host. Any other header a connector sets may be a key.
-_PUBLIC_HEADERS = frozenset({"accept", "if-none-match", "if-modified-since"})
 _TROUBLES: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.SSLError, "has a certificate that cannot be trusted"),
     (requests.Timeout, "did not answer in time"),
@@ -72,27 +68,6 @@ class HttpLimits:
     silence_s: float = 10.0
     body_bytes: int = 128 * 1024 * 1024
     memory_bytes: int = 8 * 1024 * 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Call:
-    """One address to ask, with all that holds for it."""
-
-    url: str
-    params: Mapping[str, str | int]
-    headers: Mapping[str, str]
-    ends_at: float
-
-    def redirected(self, location: str) -> "_Call":
-        try:
-            url = urljoin(self.url, location)
-            is_same_origin = _origin(url) == _origin(self.url)
-        except ValueError:
-            raise PermanentError("The source redirects to an address that is none") from None
-        headers = self.headers
-        if not is_same_origin:
-            headers = {name: text for name, text in headers.items() if name in _PUBLIC_HEADERS}
-        return _Call(url=url, params={}, headers=headers, ends_at=self.ends_at)
 
 
 class RequestsHttpClient:
@@ -136,7 +111,7 @@ class RequestsHttpClient:
         judge: Judge | None = None,
     ) -> Response:
         """Ask for a page; see :meth:`tasks.sources.base.HttpClient.get`."""
-        call = _Call(
+        call = Call(
             url=url,
             params=params or {},
             headers={name.lower(): text for name, text in (headers or {}).items() if text},
@@ -145,7 +120,7 @@ class RequestsHttpClient:
         try:
             return self._retrying(call.ends_at)(self._attempt, call, judge)
         except KasparroError as exc:
-            logger.warning("upstream_call_given_up", url=_shown(url), **self._facts(exc))
+            logger.warning("upstream_call_given_up", url=shown(url), **self._facts(exc))
             raise
 
     def close(self) -> None:
@@ -178,7 +153,7 @@ class RequestsHttpClient:
     def _facts(self, error: BaseException | None) -> dict[str, str]:
         return {"source": self._source, "error": type(error).__name__, "reason": str(error)}
 
-    def _attempt(self, call: _Call, judge: Judge | None) -> Response:
+    def _attempt(self, call: Call, judge: Judge | None) -> Response:
         headers = call.headers
         for _ in range(MAX_REDIRECTS + 1):
             response = self._traced(call)
@@ -187,17 +162,17 @@ class RequestsHttpClient:
                 return self._judged(response, judge, headers)
             self._gate.succeeded()
             call = call.redirected(location)
-            logger.info("upstream_redirected", source=self._source, url=_shown(call.url))
+            logger.info("upstream_redirected", source=self._source, url=shown(call.url))
         raise PermanentError(f"{self._source} redirects more than {MAX_REDIRECTS} times")
 
-    def _traced(self, call: _Call) -> Response:
-        facts = {"http.request.method": "GET", "url.full": _shown(call.url)}
+    def _traced(self, call: Call) -> Response:
+        facts = {"http.request.method": "GET", "url.full": shown(call.url)}
         with tracing.span(f"GET {self._source}", facts, kind="client"):
             response = self._exchanged(call)
             tracing.note({"http.response.status_code": response.status})
             return response
 
-    def _exchanged(self, call: _Call) -> Response:
+    def _exchanged(self, call: Call) -> Response:
         request = self._prepared(call)
         self._gate.enter()
         started_at, status = self._clock.monotonic(), NO_ANSWER
@@ -211,7 +186,7 @@ class RequestsHttpClient:
                 status = answer.status_code
                 content = self._content(answer, call.ends_at)
                 kept = {name.lower(): text for name, text in answer.headers.items()}
-                return Response(url=_shown(call.url), status=status, headers=kept, content=content)
+                return Response(url=shown(call.url), status=status, headers=kept, content=content)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             self._gate.failed()
             words = next(words for kind, words in _TROUBLES if isinstance(exc, kind))
@@ -219,7 +194,7 @@ class RequestsHttpClient:
         finally:
             self._observe(self._source, status, self._clock.monotonic() - started_at)
 
-    def _prepared(self, call: _Call) -> requests.PreparedRequest:
+    def _prepared(self, call: Call) -> requests.PreparedRequest:
         for name, text in call.headers.items():
             if not (text.isascii() and text.isprintable()) or text != text.strip():
                 raise PermanentError(f"The value of the header {name} has characters HTTP forbids")
@@ -229,26 +204,28 @@ class RequestsHttpClient:
             self._session.get_adapter(prepared.url or "")  # raises for a scheme it does not know
         except (requests.RequestException, ValueError):
             # The error names the whole address, and that may hold what must not be shown.
-            raise PermanentError(f"{_shown(call.url)} is not an address of the web") from None
+            raise PermanentError(f"{shown(call.url)} is not an address of the web") from None
         return prepared
 
     def _content(self, answer: requests.Response, ends_at: float) -> Content:
-        with tempfile.SpooledTemporaryFile(max_size=self._limits.memory_bytes) as file:
-            # One read of the socket at a time: whoever drips a byte now and then meets the
-            # deadline, and a small answer that swells when decompressed meets the size limit.
-            while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
-                if file.tell() + len(chunk) > self._limits.body_bytes:
-                    self._gate.succeeded()
-                    raise PermanentError(
-                        f"{self._source} answers with more than {self._limits.body_bytes} bytes"
-                    )
-                file.write(chunk)
-                if self._clock.monotonic() > ends_at:
-                    raise requests.Timeout
-            if file.tell() > self._limits.memory_bytes:
-                return mmap(file.fileno(), 0, access=ACCESS_READ)
-            file.seek(0)
-            return file.read()
+        try:
+            return bodies.keep(
+                self._pieces(answer, ends_at),
+                source=self._source,
+                most=self._limits.body_bytes,
+                in_memory=self._limits.memory_bytes,
+            )
+        except KasparroError:  # the source has answered; what is wrong is its size, or our room
+            self._gate.succeeded()
+            raise
+
+    def _pieces(self, answer: requests.Response, ends_at: float) -> Iterator[bytes]:
+        # One read of the socket at a time: whoever drips a byte now and then meets the deadline,
+        # and a small answer that swells when decompressed meets the size limit.
+        while piece := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
+            yield piece
+            if self._clock.monotonic() > ends_at:
+                raise requests.Timeout
 
     def _judged(
         self, response: Response, judge: Judge | None, headers: Mapping[str, str]
@@ -257,7 +234,7 @@ class RequestsHttpClient:
         if error is None:
             self._gate.succeeded()
             return response
-        message = answers.without(_keys(headers), str(error))
+        message = answers.without(keys(headers), str(error))
         facts = {"source": self._source, "status": response.status}
         wait_s = answers.wait_s(error, response, self._clock.now())
         if isinstance(error, TransientError) and wait_s is None:
@@ -274,24 +251,6 @@ def _may_pass_soon(error: BaseException) -> bool:
     # Waiting for the budget, the circuit or Redis is a matter of more than the seconds we have.
     is_long = isinstance(error, (RateLimitedError, UnavailableError))
     return isinstance(error, TransientError) and not is_long
-
-
-def _keys(headers: Mapping[str, str]) -> list[str]:
-    # A scheme such as "Bearer" before the key is no secret, and may stand in a sentence.
-    return [text.split()[-1] for name, text in headers.items() if name not in _PUBLIC_HEADERS]
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
-
-
-def _shown(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(unreadable)"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _new_session() -> requests.Session:

@@ -1,5 +1,6 @@
 import gzip
 import socket
+import tempfile
 from mmap import mmap
 
 import pytest
@@ -187,6 +188,21 @@ def test_a_body_of_any_size_comes_back_and_a_large_one_is_not_held(client, upstr
     response = client.get(upstream.url)
     assert response.body == body
     assert isinstance(response.content, mmap) == (size > 50_000)
+
+
+def test_the_last_bytes_of_a_large_body_are_there(client, upstream):
+    """They come alone, and a file that is mapped must hold them as well."""
+    whole = b"x" * 65_536 + b"end"
+    upstream.will(chunks(whole[:65_536], whole[65_536:]))
+    assert client.get(upstream.url).body == whole
+
+
+def test_a_full_disk_is_no_fault_of_the_source(client, upstream, gate, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    upstream.will(answer(b"x" * 60_000))
+    with pytest.raises(UnavailableError, match="TMPDIR"):
+        client.get(upstream.url)
+    assert gate.events == ["enter", "succeeded"]
 
 
 def test_an_array_in_a_file_is_cut_as_one_in_memory(client, upstream):
