@@ -32,7 +32,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kasparro \
     && install -d -o kasparro -g kasparro /data/csv \
     && rm -rf /usr/local/lib/python3*/site-packages/* /usr/local/lib/python3*/ensurepip \
-      /usr/local/bin/pip* /root/.cache
+      /usr/local/bin/pip* ~/.cache
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY pyproject.toml celeryconfig.py ./
@@ -46,7 +46,7 @@ RUN DATABASE_URL=postgresql://build/ REDIS_URL=redis://build/ python -c \
       "import service.wsgi, tasks.celery_app, flower.command, celery.bin.celery, gunicorn.app.wsgiapp, \
        gunicorn.workers.gthread, tasks.simulator.server" \
     && python -m compileall -q tasks service migrations celeryconfig.py \
-    && rm -rf /tmp/* /root/.cache
+    && rm -rf /tmp/* ~/.cache
 ENV PYTHONDONTWRITEBYTECODE=1
 USER 10001
 EXPOSE 8000

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from service.queries.listing import Columns, Listing, Order
+from service.queries.columns import Columns
+from service.queries.listing import Listing
+from service.queries.ordering import Order
 from tasks.store.tables import Anomaly, SchemaDriftLog
 
 _ANOMALY = (

@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, case, cast, func, literal, select, text
 from sqlalchemy.dialects.postgresql import INTERVAL, aggregate_order_by
 
-from service.queries.listing import Columns, Listing, Order
+from service.queries.columns import Columns
+from service.queries.listing import Listing
+from service.queries.ordering import Order
 from tasks.store.tables import QuoteHistory
 
 INTERVALS = {

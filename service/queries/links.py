@@ -6,7 +6,9 @@ from sqlalchemy import ColumnElement, Select, and_, case, column, exists, func, 
 from sqlalchemy.dialects.postgresql import JSON, JSONB, aggregate_order_by
 from sqlalchemy.orm import aliased
 
-from service.queries.listing import Columns, Listing, Order
+from service.queries.columns import Columns
+from service.queries.listing import Listing
+from service.queries.ordering import Order
 from tasks.store.tables import Asset, AssetLink, QuoteRow
 
 _LISTED = (

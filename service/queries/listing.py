@@ -1,93 +1,34 @@
-"""A list as SQL: columns, filters and a total order, cut by offset or by position.
-
-A position names the last row given. ``key >= k and (key > k or id > i)`` lets the index on
-(key, id) begin at ``k``, which a plain ``or`` would not. Rows without a key come last, from a
-statement of their own, for the same reason.
-"""
+"""A list as SQL: columns, filters and a total order, cut by offset or by position."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
-    Boolean,
     ColumnElement,
     Connection,
-    DateTime,
     FromClause,
     Integer,
-    Numeric,
     Select,
     Text,
-    and_,
     cast,
     func,
     literal,
     literal_column,
-    or_,
     select,
-    true,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 from service import encoding
 from service.pagination import Position
+from service.queries import columns
+from service.queries.columns import Column, Columns
+from service.queries.ordering import Order
 from service.queries.prepared import Prepared, Reading, write
 
 COUNT_UP_TO = 10_000
 # PostgreSQL writes the JSON of rows it passes over, too; beyond this the ids are read first.
 _FAR = 500
 _EXPORT_IDLE_LIMIT = "10min"
-_UTC = literal_column("'UTC'", Text)
-_RFC3339 = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""", Text)
-Column = Any
-"""A mapped attribute or an expression; what they share in SQLAlchemy's types lacks ``type``."""
-Columns = dict[str, Column]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """How a list is sorted; no two rows are equal in it.
-
-    Attributes:
-        key: What is sorted by; nulls come last in both directions.
-        row_id: A unique column, which breaks ties.
-        descending: Whether the key falls.
-        id_descending: Whether the row id falls.
-        nullable: Whether the key can be null.
-        moving: Whether a row's key can change; the row id must then be a number.
-    """
-
-    key: Column
-    row_id: Column
-    descending: bool = False
-    id_descending: bool = False
-    nullable: bool = True
-    moving: bool = False
-
-    def clauses(self) -> list[ColumnElement[Any]]:
-        """Return the ORDER BY terms."""
-        key = self.key.desc() if self.descending else self.key.asc()
-        return [key.nulls_last() if self.nullable else key, self._by_id()]
-
-    def _by_id(self) -> ColumnElement[Any]:
-        row_id: ColumnElement[Any] = self.row_id
-        return row_id.desc() if self.id_descending else row_id.asc()
-
-    def after_key(self, position: Position) -> ColumnElement[bool]:
-        """Return the rows after a position whose key is not null."""
-        key = cast(literal(position.key), self.key.type)
-        beyond = self.key < key if self.descending else self.key > key
-        at_or_beyond = self.key <= key if self.descending else self.key >= key
-        return and_(at_or_beyond, or_(beyond, self.after_id(position)))
-
-    def after_id(self, position: Position) -> ColumnElement[bool]:
-        """Return the rows after a position among those with an equal key."""
-        row_id = cast(literal(position.row_id), self.row_id.type)
-        own: ColumnElement[Any] = self.row_id
-        return own < row_id if self.id_descending else own > row_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,14 +64,14 @@ class Listing:
 
     def kinds(self) -> dict[str, str]:
         """Return what each column holds, in the words of :func:`service.formats.write`."""
-        return {name: _kind(column) for name, column in self.columns.items()}
+        return {name: columns.kind(column) for name, column in self.columns.items()}
 
     def _select(self, *columns: Column) -> Select[Any]:
         return select(*columns).select_from(self.source).where(*self.scope, *self.where)
 
     def rows_as_json(self, *further: Column) -> Select[Any]:
         """Return the statement that gives each row as JSON, and further columns."""
-        body, joined, _ = _json_of(tuple(self.columns.items()), self.source)
+        body, joined, _ = columns.json_of(tuple(self.columns.items()), self.source)
         chosen: list[Any] = [body, *further]
         base: Select[Any] = select(*chosen)
         return base.select_from(joined).where(*self.scope, *self.where)
@@ -202,7 +143,7 @@ class Listing:
     def _texts(self, rows: Iterable[Any]) -> Iterator[str]:
         """Yield rows' JSON without the spaces that PostgreSQL writes inside of jsonb."""
         bodies: Iterator[str] = (row[0] for row in rows)
-        is_tidy = _json_of(tuple(self.columns.items()), self.source)[2]
+        is_tidy = columns.json_of(tuple(self.columns.items()), self.source)[2]
         return bodies if is_tidy else map(encoding.compact, bodies)
 
     def ids(self, connection: Connection, *, limit: int, offset: int = 0) -> list[int]:
@@ -308,37 +249,3 @@ def _streamed(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
 
 def _written_out(value: int) -> ColumnElement[int]:
     return literal_column(str(value), Integer)
-
-
-@lru_cache(maxsize=128)
-def _json_of(
-    columns: tuple[tuple[str, Column], ...], source: FromClause
-) -> tuple[ColumnElement[str], FromClause, bool]:
-    """Return a row as one JSON text, what it is selected from, and whether that is compact.
-
-    To put two dozen columns together anew took a fifth of the time of an uncached page.
-    """
-    row: Select[Any] = select(*(_as_json(column).label(name) for name, column in columns))
-    lateral = row.correlate(*source._from_objects).lateral("r")  # noqa: SLF001
-    body = cast(func.row_to_json(lateral.table_valued()), Text).label("body")
-    is_compact = not any(isinstance(column.type, JSONB) for _, column in columns)
-    return body, source.join(lateral, true()), is_compact
-
-
-def _as_json(column: Column) -> Column:
-    """Return a time as RFC 3339 text with six decimals and ``Z``, anything else as it is."""
-    if isinstance(column.type, DateTime):
-        return func.to_char(func.timezone(_UTC, column), _RFC3339)
-    return column
-
-
-def _kind(column: Column) -> str:
-    kinds = {
-        DateTime: "time",
-        ARRAY: "list",
-        JSONB: "json",
-        Boolean: "boolean",
-        Integer: "integer",
-        Numeric: "decimal",
-    }
-    return next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")

@@ -27,7 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import aliased
 
-from service.queries.listing import Columns, Listing, Order
+from service.queries.columns import Columns
+from service.queries.listing import Listing
+from service.queries.ordering import Order
 from tasks.store.tables import Asset, AssetHistory, News, QuoteRow
 
 

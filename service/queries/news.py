@@ -5,7 +5,9 @@ from typing import Any
 from sqlalchemy import ARRAY, ColumnElement, Text, cast, exists, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from service.queries.listing import Columns, Listing, Order
+from service.queries.columns import Columns
+from service.queries.listing import Listing
+from service.queries.ordering import Order
 from tasks.store.tables import Asset, News, NewsAsset
 
 

@@ -4,7 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from service.queries.listing import Columns, Listing, Order
+from service.queries.columns import Columns
+from service.queries.listing import Listing
+from service.queries.ordering import Order
 from tasks.domain.runs import ACTIVE, BACKFILL
 from tasks.store.tables import Checkpoint, RejectionRow, Run
 

@@ -22,7 +22,9 @@ from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from service.observability.requests import timed_database
 from tasks.core.clock import Clock
 from tasks.core.errors import UnavailableError
+from tasks.core.logging import get_logger
 
+_log = get_logger(__name__)
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
 _MAX_ON_CONNECTION = 100
 _NAMES = "kasparro_prepared"
@@ -110,8 +112,9 @@ class Driver:
             raise UnavailableError("The database took too long.") from error
         except (DuplicatePreparedStatement, InvalidSqlStatementName):
             self._prepares = False  # a pooler gives each statement another connection
-        except Error:  # again in the usual way, which replaces lost connections and names errors
-            pass
+        except Error as error:
+            _log.info("asked_again", error=type(error).__name__)
+        # The usual way replaces lost connections and gives errors their names.
         with self._engine.connect() as connection:
             return [tuple(row) for each in prepared for row in connection.execute(each.statement)]
 

@@ -10,7 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Numeric, Text, cast, extract, 
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from service.encoding import rfc3339
-from service.queries.listing import Columns, Listing, Order
+from service.queries.columns import Columns
+from service.queries.listing import Listing
+from service.queries.ordering import Order
 from tasks.core.errors import NotFoundError
 from tasks.store.tables import Anomaly, RejectionRow, Run, RunEvent
 

@@ -109,8 +109,8 @@ class Namer:
             case "renamed":
                 name = self._fresh_name()
                 symbol = self.ticker(name).upper()
-            case _:
-                pass
+            case _:  # most are called the same
+                return symbol, name
         return symbol, name
 
     def _fresh_name(self) -> str:

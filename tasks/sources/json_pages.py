@@ -20,9 +20,9 @@ BOM = b"\xef\xbb\xbf"
 BROKEN_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """All that msgspec raises on bytes from outside; the last for arrays nested a thousand deep."""
 
+_ARRAY = re.compile(rb"\s*\[")
 # Vendors write the id first; this finds it ten times faster than a decoder that must walk to the
 # end of the item. What it does not match, a decoder looks at.
-_ARRAY = re.compile(rb"\s*\[")
 _LEADING_ID = re.compile(rb'\{\s*"id"\s*:\s*"([ !#-\[\]-~]{1,200})"')
 # A quotation mark inside a JSON text is escaped, so neither of these can match within one.
 _EMPTY_VALUE = re.compile(rb':\s*""')

@@ -1,6 +1,7 @@
 """What more processes, a longer history and the messages themselves cost an ingest."""
 
 import time
+from collections.abc import Mapping
 
 import redis
 
@@ -50,15 +51,20 @@ def _by_processes(stand: Stand, market: Market, repetitions: int) -> list[Goal]:
             rates[processes] = _rates(stand, market, ours, repetitions)
         say(f"  I6 {processes} processes {Figure.of(rates[processes]).median:.0f} records/s")
     return [
-        Goal(
-            number="I6",
-            work=f"{market.coins:,} records, changed: {more} processes over {fewer}",
-            ratio=ratios(rates[more], rates[fewer]),
-            at_least=1 / _SLOWER,
-            detail={f"{count}, records/s": Figure.of(rates[count]) for count in (more, fewer)},
-        )
-        for more, fewer in _PROCESSES
+        _goal(market, rates, more=more, fewer=fewer, of="processes") for more, fewer in _PROCESSES
     ]
+
+
+def _goal(
+    market: Market, rates: Mapping[int, list[float]], *, more: int, fewer: int, of: str
+) -> Goal:
+    return Goal(
+        number="I6",
+        work=f"{market.coins:,} records, changed: {more:,} {of} over {fewer:,}",
+        ratio=ratios(rates[more], rates[fewer]),
+        at_least=1 / _SLOWER,
+        detail={f"{count:,}, records/s": Figure.of(rates[count]) for count in (more, fewer)},
+    )
 
 
 def _by_history(stand: Stand, market: Market, many: int, repetitions: int) -> list[Goal]:
@@ -73,15 +79,7 @@ def _by_history(stand: Stand, market: Market, many: int, repetitions: int) -> li
             rates[held] = _rates(stand, market, ours, repetitions)
         say(f"  I6 {held:,} rows of history {Figure.of(rates[held]).median:.0f} records/s")
     fewer, more = sorted(rates)
-    return [
-        Goal(
-            number="I6",
-            work=f"{market.coins:,} records, changed: {more:,} rows of history over {fewer:,}",
-            ratio=ratios(rates[more], rates[fewer]),
-            at_least=1 / _SLOWER,
-            detail={f"{rows:,} rows, records/s": Figure.of(rates[rows]) for rows in (more, fewer)},
-        )
-    ]
+    return [_goal(market, rates, more=more, fewer=fewer, of="rows of history")]
 
 
 def _by_message(stand: Stand) -> Goal:
