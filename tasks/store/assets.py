@@ -46,7 +46,7 @@ _FOUND = text(
     """  # noqa: S608 - put together from constants
 )
 
-MANY = 1_000
+_MANY = 1_000
 # A session plans once how it checks that the asset of a new link is there. A plan made when there
 # were a few assets would read them all for each link, and five thousand took a second. And before
 # the first statistics the planner takes each asset for one with hundreds of quotes.
@@ -176,7 +176,7 @@ def found(session: Session, founders: Sequence[ItemFacts]) -> dict[ItemKey, int]
 
 def plan_anew(session: Session, new: int) -> None:
     """Have statements planned anew if there are about as many new assets as the planner knows."""
-    if new >= max(MANY, session.scalar(_KNOWN_ROWS) or 0):
+    if new >= max(_MANY, session.scalar(_KNOWN_ROWS) or 0):
         session.execute(_ANALYSE)
 
 
