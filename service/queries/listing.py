@@ -166,7 +166,7 @@ class Listing:
 
     def _last(self, after: Position, limit: int) -> Select[Any]:
         """Return the rows without a key, which come after all others."""
-        statement = self._limited(self.placed().where(self.order.key.is_(None)), limit)
+        statement = self._limited(self.placed().where(self.order.without_key()), limit)
         return statement if after.key is not None else statement.where(self.order.after_id(after))
 
     def count(self, reading: Reading) -> int:

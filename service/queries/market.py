@@ -29,8 +29,8 @@ from sqlalchemy.orm import aliased
 
 from service.queries.columns import Columns
 from service.queries.listing import Listing
-from service.queries.ordering import Order
-from tasks.store.tables import Asset, AssetHistory, News, QuoteRow
+from service.queries.ordering import Blocks, Order
+from tasks.store.tables import RANK_BLOCK, Asset, AssetHistory, News, QuoteRow
 
 
 def assets(filters: dict[str, Any], sort: str | None) -> Listing:
@@ -189,7 +189,15 @@ def _order(of: Any, keys: dict[str, Any], sort: str | None, filters: dict[str, A
         descending=(sort or "").startswith("-"),
         nullable=name not in {"ticker", "updated_at"},
         moving=name != "ticker",
+        blocks=_blocks(key),
     )
+
+
+def _blocks(key: Any) -> Blocks | None:
+    for row in (Asset, QuoteRow):
+        if key is row.rank:
+            return Blocks(column=row.rank_block, size=RANK_BLOCK)
+    return None
 
 
 def news_as_rows(filters: dict[str, Any]) -> Listing:

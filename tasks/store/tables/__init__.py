@@ -1,7 +1,7 @@
 """Every table, a module for each group; this package is how the rest of the code names them."""
 
 from tasks.store.tables.assets import Asset, AssetLink, KnownId
-from tasks.store.tables.base import Base
+from tasks.store.tables.base import RANK_BLOCK, Base
 from tasks.store.tables.governance import (
     ApiKey,
     AuditEntry,
@@ -16,6 +16,7 @@ from tasks.store.tables.quality import Anomaly, RejectionRow, SchemaDriftLog, Sc
 from tasks.store.tables.runs import Checkpoint, Run, RunEvent, RunPage
 
 __all__ = [
+    "RANK_BLOCK",
     "Anomaly",
     "ApiKey",
     "Asset",

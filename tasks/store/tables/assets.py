@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
+    Computed,
     ForeignKey,
     Identity,
     Index,
@@ -18,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks.store.tables.base import Base
+from tasks.store.tables.base import RANK_BLOCK, Base
 
 _NOW = func.now()
 
@@ -30,8 +31,8 @@ class Asset(Base):
     ticker for the ticker's owner, else the ``slug_id``. ``source`` provided the published price.
     ``owner_since`` is since when it has owned its ticker. Both ids are checked at the end of a
     statement, so that one statement can hand a ticker over; and such columns are no keys to
-    PostgreSQL, so that doing it does not wait for inserts that refer to the row. Of the figures
-    only ``rank`` is in an index, for every load changes all of them.
+    PostgreSQL, so that doing it does not wait for inserts that refer to the row. No figure is in an
+    index, for every load changes all of them; ``rank_block`` seldom changes.
     """
 
     __tablename__ = "assets"
@@ -44,6 +45,9 @@ class Asset(Base):
     name: Mapped[str]
     coin_id: Mapped[str | None]
     rank: Mapped[int | None] = mapped_column(Integer)
+    rank_block: Mapped[int | None] = mapped_column(
+        Integer, Computed(f"rank / {RANK_BLOCK}", persisted=True)
+    )
     price_usd: Mapped[Decimal | None]
     market_cap_usd: Mapped[Decimal | None]
     volume_24h_usd: Mapped[Decimal | None]
@@ -62,9 +66,9 @@ class Asset(Base):
         UniqueConstraint("wire_id", deferrable=True),
         UniqueConstraint("slug_id", deferrable=True),
         Index("ix_assets_ticker", "ticker"),
-        Index("ix_assets_rank_asset_id", text("rank nulls last"), "asset_id"),
-        # Room for a second version of each row, which every load writes: where the rank stays, and
-        # of a new asset that is always so, no index has to be written with it.
+        Index("ix_assets_rank_block_asset_id", "rank_block", "asset_id"),
+        # Room for a second version of each row, which every load writes: then no index has to be
+        # written with it.
         {"postgresql_with": {"fillfactor": 50}},
     )
 

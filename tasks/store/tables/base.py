@@ -25,6 +25,10 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
+RANK_BLOCK = 256
+"""How many ranks share a block. Prices move ranks all the time, but seldom to another block; and
+what is in an index must not change, or a new version of its row is written to all indexes."""
+
 
 class Base(DeclarativeBase):
     """The declarative base: text is unbounded, time is aware, money is exact."""

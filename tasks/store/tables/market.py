@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
+    Computed,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -16,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks.store.tables.base import Base
+from tasks.store.tables.base import RANK_BLOCK, Base
 
 _NOW = func.now()
 
@@ -40,6 +41,9 @@ class QuoteRow(Base):
     symbol: Mapped[str]
     name: Mapped[str]
     rank: Mapped[int | None] = mapped_column(Integer)
+    rank_block: Mapped[int | None] = mapped_column(
+        Integer, Computed(f"rank / {RANK_BLOCK}", persisted=True)
+    )
     price_usd: Mapped[Decimal | None]
     market_cap_usd: Mapped[Decimal | None]
     volume_24h_usd: Mapped[Decimal | None]
@@ -59,7 +63,9 @@ class QuoteRow(Base):
 
     __table_args__ = (
         Index("ix_quotes_asset_id", "asset_id"),
-        Index("ix_quotes_source_rank", "source", "rank"),
+        Index("ix_quotes_source_rank_block", "source", "rank_block"),
+        # As for assets.
+        {"postgresql_with": {"fillfactor": 50}},
     )
 
 
