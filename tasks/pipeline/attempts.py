@@ -26,7 +26,7 @@ from tasks.domain.retries import Again, GiveUp, decide
 from tasks.domain.runs import RunStatus, Stage
 from tasks.pipeline import judging, lifecycle
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import database, events, pages, runs, totals
+from tasks.store import claims, database, events, pages, runs, totals
 from tasks.store.events import Step
 from tasks.store.pages import Claim
 from tasks.store.tables import Run
@@ -125,7 +125,7 @@ def _claim(
 ) -> tuple[Run, Claim] | None:
     lease_s = dependencies.settings.limits.lease_s
     with dependencies.transaction() as session:
-        claim = pages.claim(session, run_id, stage, page=page, lease_s=lease_s)
+        claim = claims.claim(session, run_id, stage, page=page, lease_s=lease_s)
         if claim is None:
             return None
         run = runs.start(session, run_id)

@@ -1,4 +1,4 @@
-"""Rows of ``run_pages``: claims with a rising token, and what each stage leaves behind."""
+"""Rows of ``run_pages``: what a claim holds, and what each stage leaves behind."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, exists, func, insert, or_, select, text, update
+from sqlalchemy import and_, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from tasks.core import processes
 from tasks.core.errors import LostClaimError
-from tasks.domain.runs import ACTIVE, PageState, Stage
-from tasks.store.tables import Run, RunPage
+from tasks.domain.runs import PageState, Stage
+from tasks.store.tables import RunPage
 
 RESEND_AFTER = timedelta(seconds=20)
 """How long a message that was sent may rest before the sweeper sends it again."""
@@ -88,54 +87,6 @@ def add_pending(
             wake_at=func.clock_timestamp() + RESEND_AFTER,
         )
     )
-
-
-def claim(session: Session, run_id: UUID, stage: Stage, *, page: int, lease_s: int) -> Claim | None:
-    """Claim a page (fetch) or the batch that ``page`` names (transform, load).
-
-    Returns:
-        None when there is nothing to do: done already, held by another process, or the run is
-        not active any more. A holder of this machine that has ended holds nothing. Loads keep
-        the order of pages: a batch behind one that is not loaded waits for it.
-    """
-    key = RunPage.page if stage is Stage.FETCH else RunPage.batch
-    is_active = exists().where(Run.run_id == RunPage.run_id, Run.status.in_(ACTIVE))
-    found = session.execute(
-        select(RunPage, func.clock_timestamp())
-        .where(RunPage.run_id == run_id, key == page, RunPage.state == stage.takes, is_active)
-        .order_by(RunPage.page)
-        .with_for_update(skip_locked=True)
-    ).all()
-    rows, now = [row for row, _ in found], found[-1][1] if found else None
-    if now is None or any(_is_held(row, now) for row in rows):
-        return None
-    if stage is Stage.LOAD and _is_behind(session, rows[0]):
-        return None
-    due_at = rows[0].wake_at - RESEND_AFTER
-    for row in rows:
-        row.lease_token += 1
-        row.lease_holder = processes.identity()
-        row.attempts += 1
-        row.resends = 0
-        row.lease_until = row.wake_at = now + timedelta(seconds=lease_s)
-    session.flush()
-    return Claim(
-        run_id,
-        stage,
-        tuple(row.page for row in rows),
-        tuple(row.lease_token for row in rows),
-        attempt=rows[0].attempts,
-        failures=max(row.failures for row in rows),
-        claimed_at=now,
-        waited_s=max((now - due_at).total_seconds(), 0.0),
-        cursor=rows[0].cursor,
-    )
-
-
-def _is_held(row: RunPage, now: datetime) -> bool:
-    if row.lease_until is None or row.lease_until < now:
-        return False
-    return not processes.is_gone(row.lease_holder or "")
 
 
 def hold(session: Session, claim: Claim) -> list[RunPage]:
@@ -261,15 +212,6 @@ def _is_claimed(claim: Claim) -> Any:
             )
         ),
     )
-
-
-def _is_behind(session: Session, row: RunPage) -> bool:
-    earlier = exists().where(
-        RunPage.run_id == row.run_id,
-        RunPage.page < row.page,
-        RunPage.state != PageState.LOADED,
-    )
-    return bool(session.scalar(select(earlier)))
 
 
 def next_transformed(session: Session, run_id: UUID) -> int | None:
