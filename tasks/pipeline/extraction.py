@@ -1,7 +1,6 @@
 """Fetch: what a source answers, stored verbatim."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from tasks.domain.runs import Stage
 from tasks.pipeline.attempts import Message, attempt, note_finished
 from tasks.pipeline.dependencies import Dependencies
 from tasks.sources.base import Connector, Cursor, FetchContext, Fetched, Page
-from tasks.store import batching, database, pages, raw_pages, runs
+from tasks.store import batching, pages, raw_pages, runs
 from tasks.store.pages import Claim
 from tasks.store.tables import Run
 
@@ -40,7 +39,7 @@ def fetch(dependencies: Dependencies, run_id: UUID, page: int) -> Again | None:
 
 
 def _work(dependencies: Dependencies, run: Run, claim: Claim) -> Sequence[Message]:
-    answers = _read(dependencies, run, claim.cursor)
+    answers = _read(dependencies, run, claim)
     with dependencies.transaction() as session:
         ready = _store(session, run, claim, answers)
         failpoints.reach(failpoints.BEFORE_RAW_COMMIT)
@@ -55,7 +54,7 @@ class _Answer(NamedTuple):
     fetched: Fetched
 
 
-def _read(dependencies: Dependencies, run: Run, cursor: Cursor | None) -> list[_Answer]:
+def _read(dependencies: Dependencies, run: Run, claim: Claim) -> list[_Answer]:
     """Make one request of a slow source; of a fast one, those that time and a batch allow."""
     context = FetchContext(
         settings=dependencies.settings.sources[run.source],
@@ -66,8 +65,12 @@ def _read(dependencies: Dependencies, run: Run, cursor: Cursor | None) -> list[_
     )
     connector = dependencies.connector_of(run)
     until_s = dependencies.clock.monotonic() + READ_ON_S
-    answers = [_Answer(cursor, _ask(connector, context, cursor))]
-    while _may_read_on(context, answers) and dependencies.clock.monotonic() < until_s:
+    answers = [_Answer(claim.cursor, _ask(connector, context, claim.cursor))]
+    if not _is_fast(context):
+        return answers
+    with dependencies.transaction() as session:
+        batch = batches.target(runs.items_before(session, run.run_id, claim.first))
+    while _may_read_on(answers, batch) and dependencies.clock.monotonic() < until_s:
         following = answers[-1].fetched.next_cursor
         try:
             answers.append(_Answer(following, _ask(connector, context, following)))
@@ -85,16 +88,20 @@ def _ask(connector: Connector, context: FetchContext, cursor: Cursor | None) -> 
     return fetched
 
 
-def _may_read_on(context: FetchContext, answers: Sequence[_Answer]) -> bool:
+def _is_fast(context: FetchContext) -> bool:
     rate = context.settings.rate_per_minute
-    if answers[-1].fetched.next_cursor is None or (rate is not None and rate < READ_ON_PER_MINUTE):
+    return rate is None or rate >= READ_ON_PER_MINUTE
+
+
+def _may_read_on(answers: Sequence[_Answer], batch: int) -> bool:
+    if answers[-1].fetched.next_cursor is None:
         return False
     held = 0
     for answer in answers:
         if not isinstance(answer.fetched.pages, Sequence):
             return False  # cut as it is stored, because it is large
         held += sum(page.item_count for page in answer.fetched.pages)
-    return held < batches.TARGET_ITEMS
+    return held < batch
 
 
 def _store(
@@ -115,7 +122,7 @@ def _store(
     last, following = noted[-1].is_last, noted[-1].page + 1
     if not last:
         pages.add_pending(session, run.run_id, following, answers[-1].fetched.next_cursor)
-    ready = close_batches(session, run.run_id, database.now(session), last=last)
+    ready = batching.close(session, run.run_id, last=last)
     note_finished(session, run, claim, {"pages": len(noted)})
     runs.hold_active(session, run)
     more = [] if last else [Message(Stage.FETCH, following)]
@@ -143,17 +150,3 @@ def _numbered(
             )
             number += 1
         noted[-1] = noted[-1]._replace(is_last=fetched.next_cursor is None)
-
-
-def close_batches(session: Session, run_id: UUID, moment: datetime, *, last: bool) -> list[int]:
-    """Put the pages that have waited long enough in batches and return the batches' names.
-
-    Args:
-        session: Of the caller's transaction.
-        run_id: The run.
-        moment: The database's time.
-        last: Whether the source has been read to its end.
-    """
-    ready = batches.closed_by(batching.waiting(session, run_id), now=moment, last=last)
-    batching.put_in_batches(session, run_id, ready)
-    return [batch[0] for batch in ready]

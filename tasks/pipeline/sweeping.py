@@ -10,9 +10,9 @@ from tasks.core import tracing
 from tasks.core.errors import KasparroError, UnavailableError
 from tasks.core.logging import get_logger
 from tasks.domain.runs import RunStatus
-from tasks.pipeline import extraction, judging, lifecycle
+from tasks.pipeline import judging, lifecycle
 from tasks.pipeline.dependencies import Dependencies
-from tasks.store import batching, database, partitions, runs, sweeps, totals, traces
+from tasks.store import batching, partitions, runs, sweeps, totals, traces
 
 MAX_ATTEMPTS = 5
 _log = get_logger(__name__)
@@ -36,9 +36,8 @@ def sweep(dependencies: Dependencies) -> int:
             return 0
         partitions.ensure_ahead(session)
         _end_crashed(session)
-        moment = database.now(session)
         for run_id in runs.active_ids(session):
-            for batch in extraction.close_batches(session, run_id, moment, last=False):
+            for batch in batching.close(session, run_id, last=False):
                 batching.wake(session, run_id, batch)  # nobody else is going to send its message
         due = sweeps.due(session)
         for item in due:

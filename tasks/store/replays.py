@@ -72,7 +72,7 @@ def hand_over(session: Session, run_id: UUID, stored: Sequence[StoredPage]) -> N
         for number, page in enumerate(stored, start=1)
     ]
     session.execute(insert(RunPage), rows)
-    batching.close_waiting(session, run_id)
+    batching.close(session, run_id, last=True)
 
 
 def add_loaded(

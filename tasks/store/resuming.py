@@ -45,7 +45,7 @@ def take_up(session: Session, broken: UUID, run_id: UUID) -> bool:
     for row in kept:
         _add(session, run_id, row, fetched=True)
     session.flush()
-    batching.close_waiting(session, run_id)
+    batching.close(session, run_id, last=True)
     return bool(left)
 
 
