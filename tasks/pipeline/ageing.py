@@ -15,12 +15,10 @@ def age(dependencies: Dependencies) -> int:
     """
     trusted = trust.policies(dependencies)
     with dependencies.transaction() as session:
-        links.lock_shared(session)  # whoever moves items locks assets in no order
+        links.lock(session)
         aged = ageing.take_expired(
             session, {source: policy.fresh_for_s for source, policy in trusted.items()}
         )
-        if aged:
-            consensus.lock(session, aged)
         decided: set[int] = set()
         for start in range(0, len(aged), _AT_ONCE):
             part = aged[start : start + _AT_ONCE]

@@ -88,12 +88,10 @@ def _load_quotes(
         pages=numbers,
         precedence={name: policy.precedence for name, policy in trusted.items()},
     )
-    observed = quotes.touched_assets(session, run.source, run.run_id, numbers)
-    touched = sorted({*observed, *linked.changed_assets})
+    touched = sorted({*linked.observed_assets, *linked.changed_assets})
     if touched:
-        locked = consensus.lock(session, touched)
         quotes.observe(session, run.source, run.run_id, numbers)
-        decided = consensus.refresh(session, asset_ids=touched, policies=trusted, locked=locked)
+        decided = consensus.refresh(session, asset_ids=touched, policies=trusted)
         publication.append(session, decided, closed=linked.closed_assets)
         added = linked.founded - len(linked.closed_assets)
         versions.bump(session, "data", added_rows=added)

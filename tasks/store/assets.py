@@ -219,7 +219,7 @@ def close(session: Session, empty: Sequence[int], moves: Sequence[Move]) -> list
     """
     session.execute(_FOLLOW, _parameters(moves) | {"empty": list(empty)})
     orphaned = set(session.scalars(_CLOSE, {"empty": list(empty)}))
-    return tickers.decide_owners(session, orphaned)
+    return tickers.decide_owners(session, (), orphaned)
 
 
 def gone(session: Session, asset_ids: Iterable[int]) -> frozenset[int]:

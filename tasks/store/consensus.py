@@ -1,9 +1,10 @@
 """One published price per asset, and what became of every observation that could have made it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
 from tasks.domain import consensus as figures
@@ -46,52 +47,30 @@ _FIGURES = {
 }
 
 
-def lock(session: Session, asset_ids: Sequence[int]) -> set[str]:
-    """Lock assets, and all that share a ticker with them, in the order of their ids.
-
-    Whoever writes observations does this first: :func:`refresh` writes what became of the
-    observations of other sources, and whoever held those while waiting for an asset would wait in
-    a circle.
-
-    Returns:
-        The tickers whose assets are locked.
-    """
-    return tickers.lock(session, asset_ids, [])
-
-
 def refresh(
-    session: Session,
-    *,
-    asset_ids: Sequence[int],
-    policies: Mapping[str, SourcePolicy],
-    locked: Collection[str] | None = None,
+    session: Session, *, asset_ids: Sequence[int], policies: Mapping[str, SourcePolicy]
 ) -> set[int]:
     """Publish anew what the latest observations say of these assets.
 
     Names follow the source that goes first; at last the tickers' owners are decided again.
 
     Args:
-        session: Of a transaction that locked the assets before it wrote any observation.
+        session: Of a transaction that holds identity since before it wrote any observation; see
+            :func:`tasks.store.links.lock`.
         asset_ids: The assets observed, and those that lost an item.
         policies: Of the configured sources. Observations of others are stale, but still there.
-        locked: What :func:`lock` returned for these assets; None to lock them here.
 
     Returns:
         These assets, and those that lost or won a ticker: what is to be published.
     """
     database.make_room(session)
     ids = list(asset_ids)
-    precedence = {source: policy.precedence for source, policy in policies.items()}
-    renamed = tickers.renamed(session, ids, precedence)
-    touched = set(lock(session, ids) if locked is None else locked)
-    if renamed:
-        touched |= tickers.lock(session, [], renamed)
-    # Whoever adds an observation of these assets needs their locks before it commits.
     several = set(session.scalars(_HAVE_SEVERAL, {"ids": arrays.numbers(ids)}))
-    weigh(session, consensus_rules.ALONE, [one for one in ids if one not in several], policies)
-    weigh(session, consensus_rules.SEVERAL, sorted(several), policies)
-    tickers.rename(session, renamed)
-    return {*ids, *tickers.decide_owners(session, touched)}
+    alone = [one for one in ids if one not in several]
+    displayed = weigh(session, consensus_rules.ALONE, alone, policies)
+    displayed += weigh(session, consensus_rules.SEVERAL, sorted(several), policies)
+    disputed = tickers.rename(session, tickers.renamed(displayed))
+    return {*ids, *tickers.decide_owners(session, ids, disputed)}
 
 
 def weigh(
@@ -99,12 +78,18 @@ def weigh(
     rules: TextClause,
     asset_ids: Sequence[int],
     policies: Mapping[str, SourcePolicy],
-) -> None:
-    """Decide about the observations of these assets; :func:`refresh` knows by which rules."""
-    if asset_ids:
-        trusted = {
-            "sources": list(policies),
-            "fresh_for_s": [policy.fresh_for_s for policy in policies.values()],
-            "precedences": [policy.precedence for policy in policies.values()],
-        }
-        session.execute(rules, {"ids": arrays.numbers(asset_ids), **_FIGURES, **trusted})
+) -> list[Row[Any]]:
+    """Decide about the observations of these assets; :func:`refresh` knows by which rules.
+
+    Returns:
+        What may be called otherwise now; see :func:`tasks.store.tickers.renamed`.
+    """
+    if not asset_ids:
+        return []
+    trusted = {
+        "sources": list(policies),
+        "fresh_for_s": [policy.fresh_for_s for policy in policies.values()],
+        "precedences": [policy.precedence for policy in policies.values()],
+    }
+    decided = session.execute(rules, {"ids": arrays.numbers(asset_ids), **_FIGURES, **trusted})
+    return list(decided.all())

@@ -23,7 +23,8 @@ policies as (
   select * from unnest(cast(:sources as text[]), cast(:fresh_for_s as int[]),
     cast(:precedences as int[])) as p (source, fresh_for_s, precedence)
 ), items as (
-  select q.source, q.external_id, q.asset_id, q.rank, q.price_usd, q.market_cap_usd,
+  select q.source, q.external_id, q.asset_id, q.symbol, q.name, a.ticker, a.name shown, q.rank,
+    q.price_usd, q.market_cap_usd,
     q.volume_24h_usd, q.percent_change_24h, q.observed_at, q.ingested_at, q.use, q.use_reason,
     q.held_price_usd, q.held_at, q.last_used_price_usd, a.price_usd published,
     a.observed_at published_at,
@@ -174,6 +175,7 @@ published as materialized (
 )"""  # noqa: S608 - put together from constants
 
 
+# Only what is said anew is looked up to be written: of most observations the same is said again.
 _EXPLAINED = """
 explained as (
   select d.source, d.external_id, (d.use, d.use_reason, d.held_price_usd, d.held_at) before,
@@ -204,12 +206,13 @@ explained as (
     case when held then coalesce(case when held_price_usd between price_usd / :same_level
       and price_usd * :same_level then held_at end, d.observed_at) end held_at
   from decided d join published p using (asset_id)
+), anew as materialized (
+  select * from explained where before is distinct from (use, use_reason, held_price_usd, held_at)
 ), marked as (
-  update quotes q set use = e.use, use_reason = e.use_reason, held_price_usd = e.held_price_usd,
-    held_at = e.held_at
-  from explained e
-  where q.source = e.source and q.external_id = e.external_id
-    and e.before is distinct from (e.use, e.use_reason, e.held_price_usd, e.held_at)
+  update quotes q set use = n.use, use_reason = n.use_reason, held_price_usd = n.held_price_usd,
+    held_at = n.held_at
+  from anew n
+  where q.source = n.source and q.external_id = n.external_id
 )"""
 
 _PUBLISHED = {
@@ -241,8 +244,20 @@ _HELD = f"held as ({_update(_ALWAYS, 'p.all_held')})"
 _UPDATE = _update(_PUBLISHED | _ALWAYS, "not p.all_held")
 
 
-def _statement(*parts: str) -> TextClause:
-    return text(f"with {', '.join((_ITEMS, *parts, _EXPLAINED, _HELD))} {_UPDATE}")
+# What an asset goes by from now on is said by whoever knows what a ticker may hold.
+def _displayed(*, grouped: bool) -> str:
+    first = "distinct on (asset_id)" if grouped else ""
+    order = "order by asset_id, precedence, source, external_id" if grouped else ""
+    return f"""
+  select * from (
+    select {first} asset_id, symbol, name, ticker, shown from decided {order}
+  ) d where upper(symbol) <> ticker or name <> shown
+"""  # noqa: S608 - put together from constants
+
+
+def _statement(*parts: str, grouped: bool) -> TextClause:
+    steps = (_ITEMS, *parts, _EXPLAINED, _HELD, f"written as ({_UPDATE})")
+    return text(f"with {', '.join(steps)} {_displayed(grouped=grouped)}")
 
 
 SEVERAL = _statement(
@@ -255,6 +270,7 @@ SEVERAL = _statement(
     _judged(Several(" over asset")),
     _priced(Several(), grouped=True),
     _published(Several(), grouped=True),
+    grouped=True,
 )
 """Decides about assets whatever the number of their observations."""
 ALONE = _statement(
@@ -263,5 +279,6 @@ ALONE = _statement(
     _judged(Alone()),
     _priced(Alone(), grouped=False),
     _published(Alone(), grouped=False),
+    grouped=False,
 )
 """Decides the same about assets with one observation each."""

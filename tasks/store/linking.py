@@ -29,6 +29,7 @@ class LinkOutcome:
     """What linking a batch did.
 
     Attributes:
+        observed_assets: Those of the batch's items, ascending.
         linked: Items seen for the first time.
         founded: Assets made for them.
         unresolved: Those of the items that have a likely twin they were not linked to.
@@ -38,6 +39,7 @@ class LinkOutcome:
             refreshed. Without those founded for items that meet nobody: these are staged.
     """
 
+    observed_assets: Sequence[int] = ()
     linked: int = 0
     founded: int = 0
     unresolved: int = 0
@@ -56,9 +58,9 @@ def link_staged(
 ) -> LinkOutcome:
     """See to it that every staged quote of these pages has a row in ``asset_links``.
 
-    A batch without unknown items costs one anti-join, and holds a lock that other such batches
-    share. One with unknown items keeps all other loads waiting until its transaction ends. Of many
-    unknown ones, those that meet nobody are not weighed one by one.
+    Holds identity from here on (see :func:`tasks.store.links.lock`). A batch without unknown items
+    costs a look at its links. Of many unknown ones, those that meet nobody are not weighed one by
+    one.
 
     Args:
         session: Of the load's transaction, before it wrote anything else.
@@ -67,17 +69,26 @@ def link_staged(
         pages: Their numbers.
         precedence: Of sources; lower names an asset.
     """
-    count = links.count_unknown(session, source, run_id, pages)
-    if not count:
-        links.lock_shared(session)
-        return LinkOutcome()
+    staged = (session, source, run_id, pages)
     links.lock(session)
+    observed = links.staged_assets(*staged)
+    if observed is not None:
+        return LinkOutcome(observed_assets=observed)
     alone = 0
+    count = links.count_unknown(*staged)
     if count >= MANY:
-        alone = founding.found_alone(session, source, run_id, pages, unknown=count)
-    unknown = links.read_unknown(session, source, run_id, pages)
+        alone = founding.found_alone(*staged, unknown=count)
+    unknown = links.read_unknown(*staged) if count > alone else []
     outcome = resolve(session, unknown, precedence=precedence) if unknown else LinkOutcome()
-    return replace(outcome, linked=outcome.linked + alone, founded=outcome.founded + alone)
+    observed = links.staged_assets(*staged)
+    if observed is None:
+        raise AssertionError("an item that was linked has no link")
+    return replace(
+        outcome,
+        observed_assets=observed,
+        linked=outcome.linked + alone,
+        founded=outcome.founded + alone,
+    )
 
 
 def resolve(

@@ -19,8 +19,8 @@ SETTLING = "7 days"
 SCAN_FROM = 1000
 """From so many keys on, one pass over all links is faster than looking the keys up."""
 
-# One lock for the whole of identity: it serialises everyone who may found or move assets, and keeps
-# them apart from the loads that rely on the links they read. The number is arbitrary.
+# One lock for the whole of identity and what rests on it: whoever writes to assets takes turns. The
+# number is arbitrary. See docs/adr/0013-loads-take-turns.md.
 _LOCK = text("select pg_advisory_xact_lock(7202611)")
 _LOCK_SHARED = text("select pg_advisory_xact_lock_shared(7202611)")
 
@@ -31,6 +31,13 @@ _UNKNOWN = f"""
       where l.source = {HIDDEN_SOURCE} and l.external_id = s.external_id)
 """
 _COUNT_UNKNOWN = text(f"select count(*) {_UNKNOWN}")
+_STAGED_ASSETS = text(
+    f"""
+    select distinct l.asset_id from staged_quotes s
+    left join asset_links l on l.source = {HIDDEN_SOURCE} and l.external_id = s.external_id
+    where s.run_id = :run_id and s.page = any(:pages) order by 1
+    """  # noqa: S608 - put together from constants
+)
 # An item's newest observation says what it is.
 NEWEST_UNKNOWN = f"""
     select distinct on (s.external_id) s.*
@@ -114,13 +121,21 @@ class Known(NamedTuple):
 
 
 def lock(session: Session) -> None:
-    """Keep every other load out until the transaction ends."""
+    """Hold identity: nobody else founds, moves or prices an asset until the transaction ends."""
     session.execute(_LOCK)
 
 
 def lock_shared(session: Session) -> None:
-    """Keep out, until the transaction ends, whoever may found or move assets."""
+    """Rely on assets to stay until the transaction ends; others may do so, too."""
     session.execute(_LOCK_SHARED)
+
+
+def staged_assets(
+    session: Session, source: str, run_id: UUID, pages: Sequence[int]
+) -> list[int] | None:
+    """Return the assets of the staged observations, ascending; None if an item has no link."""
+    assets = list(session.scalars(_STAGED_ASSETS, staged(source, run_id, pages)))
+    return None if None in assets[-1:] else assets  # nulls come last
 
 
 def count_unknown(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> int:

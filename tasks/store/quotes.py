@@ -96,14 +96,6 @@ _UPSERT = """
 """
 _OBSERVE = text(f"with staged as materialized ({_STAGED}), appended as ({_APPEND}) {_UPSERT}")
 
-_TOUCHED = text(
-    f"""
-    select distinct l.asset_id from staged_quotes s
-    join asset_links l on l.source = {HIDDEN_SOURCE} and l.external_id = s.external_id
-    where s.run_id = :run_id and s.page = any(:pages) order by 1
-    """  # noqa: S608 - put together from constants
-)
-
 
 def digests(session: Session, source: str, ids: Sequence[str]) -> dict[str, bytes]:
     """Return the digest of the last observation of each of these items that is known."""
@@ -127,13 +119,5 @@ def observe(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -
     Those that say something new are also appended to the history.
     """
     likely = {"use": Use.USED, "use_reason": ALONE}
-    session.execute(_OBSERVE, _parameters(source, run_id, pages) | likely)
-
-
-def touched_assets(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> list[int]:
-    """Return the assets that the staged observations speak of, ascending."""
-    return list(session.scalars(_TOUCHED, _parameters(source, run_id, pages)))
-
-
-def _parameters(source: str, run_id: UUID, pages: Sequence[int]) -> dict[str, object]:
-    return {"source": source, "run_id": run_id, "pages": list(pages)}
+    staged = {"source": source, "run_id": run_id, "pages": list(pages)}
+    session.execute(_OBSERVE, staged | likely)

@@ -78,9 +78,8 @@ def load(
     numbers = range(len(pages))
     outcome = linking.link_staged(session, source=source, run_id=run_id, pages=numbers)
     quotes.observe(session, source, run_id, numbers)
-    touched = set(quotes.touched_assets(session, source, run_id, numbers))
-    touched |= outcome.changed_assets
-    consensus.refresh(session, asset_ids=sorted(touched), policies=policies)
+    touched = sorted({*outcome.observed_assets, *outcome.changed_assets})
+    consensus.refresh(session, asset_ids=touched, policies=policies)
     return outcome
 
 
