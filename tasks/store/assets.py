@@ -51,7 +51,7 @@ _MANY = 1_000
 # were a few assets would read them all for each link, and five thousand took a second. And before
 # the first statistics the planner takes each asset for one with hundreds of quotes.
 _KNOWN_ROWS = text("select reltuples from pg_class where oid = cast('assets' as regclass)")
-_ANALYSE = text("analyze assets, asset_links, quotes")
+_ANALYSE = text("set local default_statistics_target = 10; analyze assets, asset_links, quotes")
 
 # The id that was shown goes along: whoever owns the bare ticker keeps it until owners are decided.
 # One that an asset keeps whose item has left it is given to no other: the item's next is numbered.
@@ -175,8 +175,8 @@ def found(session: Session, founders: Sequence[ItemFacts]) -> dict[ItemKey, int]
 
 
 def plan_anew(session: Session, new: int) -> None:
-    """Have statements planned anew if there are about as many new assets as the planner knows."""
-    if new >= max(_MANY, session.scalar(_KNOWN_ROWS) or 0):
+    """Have statements planned anew if there are more new assets than the planner knows."""
+    if new >= _MANY and new > session.scalar(_KNOWN_ROWS):
         session.execute(_ANALYSE)
 
 
