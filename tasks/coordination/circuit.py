@@ -53,6 +53,7 @@ class RedisCircuit:
         self._keys = [keys.failures(source), keys.opened(source), keys.probe(source)]
         self._enter = client.register_script(script("enter_circuit"))
         self._fail = client.register_script(script("fail_circuit"))
+        self._is_spotless = False
 
     def enter(self) -> None:
         """Ask whether a call may be made; half open, whoever is let in is the probe.
@@ -63,7 +64,8 @@ class RedisCircuit:
         """
         with translated():
             wait_ms = self._enter(keys=self._keys, args=[self._failures, self._probe_ms])
-        if wait_ms:
+        self._is_spotless = wait_ms == 0
+        if wait_ms > 0:
             raise CircuitOpenError(
                 f"{self._source} failed {self._failures} times in a row and is left alone",
                 retry_after_s=wait_ms / 1000,
@@ -82,9 +84,14 @@ class RedisCircuit:
     def succeeded(self) -> None:
         """Close the circuit: the source answered.
 
+        Where nothing had failed when the call was let in there is nothing to close. What failed
+        elsewhere since then the next call makes up for.
+
         Raises:
             UnavailableError: When Redis does not answer.
         """
+        if self._is_spotless:
+            return
         with translated():
             self._client.delete(*self._keys)
 

@@ -22,6 +22,7 @@ class Page:
             no date of the page is too new.
         unchanged_count: Items the source itself says have not changed and did not send again.
         checkpoint: Where the source goes on once this page and all before it are loaded; JSON.
+        digest: The body's SHA-256, once it has been taken; a body that is known by it may be gone.
     """
 
     request: str
@@ -33,3 +34,4 @@ class Page:
     item_count: int = 0
     unchanged_count: int = 0
     fetched_at: datetime | None = None
+    digest: bytes | None = None

@@ -1,6 +1,7 @@
 """Fetch: what a source answers, stored verbatim."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
@@ -53,6 +54,13 @@ class _Answer(NamedTuple):
     cursor: Cursor | None
     fetched: Fetched
 
+    def digested(self, known: raw_pages.Known) -> "_Answer":
+        """Return the answer without the bodies that are known; one that is cut later as it is."""
+        if not isinstance(self.fetched.pages, Sequence):
+            return self
+        pages = tuple(raw_pages.digested(page, known) for page in self.fetched.pages)
+        return self._replace(fetched=replace(self.fetched, pages=pages))
+
 
 def _read(dependencies: Dependencies, run: Run, claim: Claim) -> list[_Answer]:
     """Make one request of a slow source; of a fast one, those that time and a batch allow."""
@@ -70,14 +78,17 @@ def _read(dependencies: Dependencies, run: Run, claim: Claim) -> list[_Answer]:
         return answers
     with dependencies.transaction() as session:
         batch = batches.target(runs.items_before(session, run.run_id, claim.first))
+        known = _known(session, run)
+    answers = [answer.digested(known) for answer in answers]
     while _may_read_on(answers, batch) and dependencies.clock.monotonic() < until_s:
         following = answers[-1].fetched.next_cursor
         try:
-            answers.append(_Answer(following, _ask(connector, context, following)))
+            answer = _Answer(following, _ask(connector, context, following))
         except KasparroError as error:
             # What came so far is stored first; this request is made again by its own message.
             _log.info("reading_on_stopped", source=run.source, reason=str(error))
             break
+        answers.append(answer.digested(known))
     return answers
 
 
@@ -100,8 +111,14 @@ def _may_read_on(answers: Sequence[_Answer], batch: int) -> bool:
     for answer in answers:
         if not isinstance(answer.fetched.pages, Sequence):
             return False  # cut as it is stored, because it is large
-        held += sum(page.item_count for page in answer.fetched.pages)
+        held += sum(page.item_count for page in answer.fetched.pages if page.body)
     return held < batch
+
+
+def _known(session: Session, run: Run) -> raw_pages.Known:
+    if not runs.leaves_out_what_is_known(run):
+        return {}
+    return raw_pages.known(session, run.source, run.run_id)
 
 
 def _store(
@@ -109,9 +126,7 @@ def _store(
 ) -> Sequence[Message]:
     """Store the pages of all answers and note where the next request begins, all or nothing."""
     pages.hold(session, claim)
-    known: raw_pages.Known = {}
-    if runs.leaves_out_what_is_known(run):
-        known = raw_pages.known(session, run.source, run.run_id)
+    known = _known(session, run)
     noted: list[pages.Fetched] = []
     numbered = _numbered(claim.first, answers, noted)
     repeated = raw_pages.add(session, run.run_id, run.source, numbered, known)

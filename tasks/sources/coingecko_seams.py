@@ -14,6 +14,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -100,7 +101,7 @@ def fingerprint(ids: Sequence[str | None]) -> str:
 
 
 def _mark(identifier: str | None) -> bytes:
-    return hashlib.blake2b((identifier or "").encode(), digest_size=_MARK_BYTES).digest()
+    return crc32((identifier or "").encode()).to_bytes(_MARK_BYTES)
 
 
 def _marks(ids: Sequence[str | None]) -> frozenset[bytes]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from struct import pack
@@ -12,6 +13,7 @@ import msgspec
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session, aliased, defer
 
+from tasks.core.errors import UnavailableError
 from tasks.domain.pages import Page
 from tasks.domain.records import Item
 from tasks.store import copying, database
@@ -30,6 +32,7 @@ _TAIL = pack("!h", -1)
 _NULL = pack("!i", -1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _JSONB_VERSION = b"\x01"
+_OF_NOTHING = sha256(b"").digest()
 
 # The pages of the run that moved the checkpoint say what is known, unless another one has loaded
 # something since. They are held, so that retention takes none before it is referred to.
@@ -80,6 +83,13 @@ def known(session: Session, source: str, run_id: UUID) -> Known:
     }
 
 
+def digested(page: Page, known: Known) -> Page:
+    """Take a page's digest; of one that is known the body is let go, which is not stored again."""
+    digest = sha256(page.body).digest()
+    is_known = (page.request, digest) in known
+    return replace(page, digest=digest, body=b"" if is_known else page.body)
+
+
 def add(
     session: Session,
     run_id: UUID,
@@ -91,16 +101,23 @@ def add(
 
     Returns:
         Of the pages that came as they are known, the earlier ones; they are referred to.
+
+    Raises:
+        UnavailableError: If the body of a page was let go that is not known any more.
     """
     repeated: dict[int, Earlier] = {}
-    digested = ((number, page, sha256(page.body).digest()) for number, page in pages)
 
     def rows() -> Iterator[bytes]:
         yield _HEAD
-        for number, page, digest in digested:
+        for number, page in pages:
+            digest = page.digest or sha256(page.body).digest()
             earlier = known.get((page.request, digest))
             if earlier is not None:
                 repeated[number] = earlier
+            elif not page.body and digest != _OF_NOTHING:
+                raise UnavailableError(
+                    f"While {source} was read, what is known of it has changed; it is asked again."
+                )
             yield _row(run_id, source, _Stored(number, page, digest, earlier), moment)
         yield _TAIL
 
