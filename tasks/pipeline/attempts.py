@@ -128,7 +128,7 @@ def _claim(
         claim = claims.claim(session, run_id, stage, page=page, lease_s=lease_s)
         if claim is None:
             return None
-        run = runs.start(session, run_id)
+        run = runs.start(session, run_id) if claim.begins_run else None
         if run is not None:
             events.add_begun(session, run_id, f"{stage}_started", _step(claim))
         else:

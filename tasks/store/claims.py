@@ -9,7 +9,7 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
 from tasks.core import processes
-from tasks.domain.runs import ACTIVE, PageState, Stage
+from tasks.domain.runs import ACTIVE, PageState, RunStatus, Stage
 from tasks.store.pages import RESEND_AFTER, Claim
 
 _IN_ORDER = f"""
@@ -23,13 +23,12 @@ def _statement(stage: Stage) -> TextClause:
     return text(
         f"""
         with asked as materialized (
-          select p.page, p.wake_at, p.lease_until > clock_timestamp()
+          select p.page, p.wake_at, r.status, p.lease_until > clock_timestamp()
             and not p.lease_holder = any(cast(:gone as text[])) is_held
-          from run_pages p
+          from run_pages p join etl_runs r using (run_id)
           where p.run_id = :run_id and p.{"page" if stage is Stage.FETCH else "batch"} = :page
             and p.state = '{stage.takes}' {_IN_ORDER if stage is Stage.LOAD else ""}
-            and exists (select from etl_runs r
-              where r.run_id = p.run_id and r.status = any(cast(:active as text[])))
+            and r.status = any(cast(:active as text[]))
           for update of p skip locked
         )
         update run_pages p set lease_token = p.lease_token + 1, lease_holder = :holder,
@@ -38,7 +37,7 @@ def _statement(stage: Stage) -> TextClause:
         from asked a, (select clock_timestamp() moment) m
         where p.run_id = :run_id and p.page = a.page and not exists (
           select from asked where is_held)
-        returning p.page, p.lease_token, p.attempts, p.failures, p.cursor, m.moment,
+        returning p.page, p.lease_token, p.attempts, p.failures, p.cursor, a.status, m.moment,
           greatest(m.moment - a.wake_at + cast(:resend_after as interval), '0') waited
         """  # noqa: S608 - put together from constants
     )
@@ -85,6 +84,7 @@ def claim(session: Session, run_id: UUID, stage: Stage, *, page: int, lease_s: i
         failures=max(row.failures for row in rows),
         claimed_at=rows[0].moment,
         waited_s=rows[0].waited.total_seconds(),
+        begins_run=rows[0].status == RunStatus.QUEUED,
         cursor=rows[0].cursor,
     )
 

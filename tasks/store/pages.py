@@ -55,6 +55,7 @@ class Claim(NamedTuple):
         failures: How often the stage has failed on these pages so far.
         claimed_at: Database time.
         waited_s: Since the moment for which the message was sent.
+        begins_run: Whether nothing of the run has been claimed before, as far as is known.
         cursor: Where the request of the first page begins.
     """
 
@@ -66,6 +67,7 @@ class Claim(NamedTuple):
     failures: int
     claimed_at: datetime
     waited_s: float
+    begins_run: bool
     cursor: dict[str, Any] | None = None
 
     @property

@@ -82,7 +82,7 @@ def test_stored_pages_are_cut_into_batches_of_the_usual_size(bench, source):
     bench.cancel(run_id)
     child = retrying.retry(bench.dependencies, run_id, actor=OPERATOR)
     batches = bench.rows("select batch from run_pages where run_id = :id order by page", id=child)
-    assert [row.batch for row in batches] == [1, 2, 3, 3]
+    assert [row.batch for row in batches] == [1, 2, 2, 4]
 
 
 def test_a_retry_keeps_its_parents_options(bench, source):
