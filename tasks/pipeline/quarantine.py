@@ -22,7 +22,7 @@ from tasks.sources.base import Connector
 from tasks.store import audit, news, quotes, raw_pages, rejections, replays, runs, staging, versions
 from tasks.store.audit import Actor
 from tasks.store.rejections import Selection
-from tasks.store.staging import Staged
+from tasks.store.staging import Staged, StagedPage
 from tasks.store.tables import RejectionRow, Run
 
 MAX_AT_ONCE = 1000
@@ -54,6 +54,7 @@ class _Part(NamedTuple):
     """What can be loaded of the items of one stored page; None for pages that are gone."""
 
     raw_page_id: int | None
+    fetched_at: datetime | None
     staged: list[Staged]
 
 
@@ -174,11 +175,13 @@ def _normalised(
     in_order = sorted(rows, key=lambda row: (row.raw_page_id or 0, row.item))
     for raw_page_id, members in groupby(in_order, lambda row: row.raw_page_id):
         staged: list[Staged] = []
+        fetched_at = None
         for stored, fresh in _stored(session, refinery.connector, raw_page_id, list(members)):
             staged += refinery.normalised(refinery.contracted(session, stored, fresh)).staged
+            fetched_at = stored.page.fetched_at
         if raw_page_id is None:
-            staged = _newer(session, refinery.connector, staged)
-        parts.append(_Part(raw_page_id, staged))
+            staged, fetched_at = _newer(session, refinery.connector, staged), None
+        parts.append(_Part(raw_page_id, fetched_at, staged))
     return [part for part in parts if part.staged]
 
 
@@ -269,7 +272,8 @@ def _load(
         replays.add_loaded(session, run.run_id, number, part.raw_page_id, records=len(part.staged))
         # Items of several pages that are gone may have had the same place.
         numbered = [entry._replace(item=place) for place, entry in enumerate(part.staged)]
-        staging.stage(session, kind, run.run_id, {number: numbered})
+        page = StagedPage(numbered, part.fetched_at)
+        staging.stage(session, kind, run.run_id, {number: page})
     loading.load_staged(dependencies, session, run, numbers)
     status = completed_status(rejected=rejected)
     lifecycle.end(session, run, status, checkpoint_after=run.checkpoint_before)

@@ -24,7 +24,7 @@ from tasks.store import news, pages, quotes, raw_pages, rejections, runs, stagin
 from tasks.store.events import Step
 from tasks.store.pages import Claim, Counts
 from tasks.store.rejections import Quarantined
-from tasks.store.staging import Staged
+from tasks.store.staging import Staged, StagedPage
 from tasks.store.tables import Run, RunPage
 
 _DIGEST_BYTES = 16
@@ -82,7 +82,10 @@ def _transform(
     results = [(parsed, _refined(session, refinery, parsed)) for parsed in batch]
     failpoints.reach(failpoints.AFTER_TRANSFORM)
     staged = {
-        parsed.row.page: _labelled(spec, result.staged, parsed.known) for parsed, result in results
+        parsed.row.page: StagedPage(
+            _labelled(spec, result.staged, parsed.known), parsed.page.fetched_at
+        )
+        for parsed, result in results
     }
     staging.stage(session, spec.kind, run.run_id, staged)
     if not spec.json_items:

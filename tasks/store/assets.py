@@ -1,6 +1,6 @@
 """Assets come and go: founding, naming, moving items between them, closing empty ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,9 +16,8 @@ _CHECK = text("set constraints uq_assets_slug_id, uq_assets_wire_id immediate")
 # For rows ``asked (slug_id, ticker, name, rank, place)``, in the order of their places. An asset
 # keeps its id when the item that named it is taken away; the item's next one is numbered. A new one
 # owns its ticker if nobody does, so that most need no decision about it afterwards. The numbers are
-# drawn first, for nothing would tell the planner how to find so many rows again. The rank is what
-# the consensus is most likely to decide, so that no index has to be written again.
-FOUNDING = """
+# drawn first, for nothing would tell the planner how to find so many rows again.
+_FOUNDING = """
     named as materialized (
       select p.*, nextval('assets_asset_id_seq') asset_id, p.slug_id || case
           when exists (select from assets a where a.slug_id = p.slug_id)
@@ -29,19 +28,31 @@ FOUNDING = """
         from asked n order by n.place
       ) p
     ), founded as (
-      insert into assets (asset_id, wire_id, owner_since, slug_id, ticker, name, rank)
+      insert into assets (asset_id, wire_id, owner_since, slug_id, ticker, name, {columns})
       overriding system value
       select asset_id, case when owns then ticker else own_id end, case when owns then now() end,
-        own_id, ticker, name, rank
+        own_id, ticker, name, {values}
       from named
     )"""
+
+
+def founding(figures: Mapping[str, str]) -> str:
+    """Return the parts of a statement that give every row of ``asked`` an asset of its own.
+
+    Args:
+        figures: Further columns, and what of the row goes into each: what the consensus is most
+            likely to decide, so that the row seldom has to be written again.
+    """
+    return _FOUNDING.format(columns=", ".join(figures), values=", ".join(figures.values()))
+
+
 _FOUND = text(
     f"""
     with asked as (
       select * from unnest(cast(:slug_ids as text[]), cast(:tickers as text[]),
         cast(:names as text[]), cast(:ranks as int[]))
         with ordinality as n (slug_id, ticker, name, rank, place)
-    ), {FOUNDING}
+    ), {founding({"rank": "rank"})}
     select slug_id, asset_id from named
     """  # noqa: S608 - put together from constants
 )

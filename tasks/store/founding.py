@@ -12,9 +12,22 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from tasks.domain.consensus import CONFIDENCE_BY_COUNT
 from tasks.store import assets, database, links
 from tasks.store.database import HIDDEN_SOURCE
 
+# What the consensus makes of a price that is fresh and alone; where it is not, it says so.
+_LIKELY = {
+    **{name: name for name in ("rank", "price_usd", "market_cap_usd", "volume_24h_usd")},
+    "percent_change_24h": "percent_change_24h",
+    "source": ":source",
+    "coin_id": "external_id",
+    "sources": "array[:source]",
+    "sources_used": "array[:source]",
+    "confidence": f"{CONFIDENCE_BY_COUNT[0].normalize()}",
+    "observed_at": "observed_at",
+    "ingested_at": "coalesce(ingested_at, now())",
+}
 # What an operator's map says of an item, and what was staged without its keys, is for the resolver.
 # Who meets somebody is found by grouping, whose time grows with the rows only: the planner has no
 # idea how many there are, and one join that it takes for a small one takes minutes.
@@ -33,7 +46,7 @@ _FOUND_ALONE = text(
       where u.keys is not null and u.external_id not in (select external_id from meeting)
         and not exists (select from known_ids k
           where k.source = {HIDDEN_SOURCE} and k.external_id = u.external_id)
-    ), {assets.FOUNDING}
+    ), {assets.founding(_LIKELY)}
     insert into asset_links (source, external_id, asset_id, method, confidence, identity_key,
       slug_id, symbol, name, rank, price_usd, observed_at, contracts, keys, settles_at)
     select :source, external_id, asset_id, 'founded', 1, identity_key, slug_id, symbol, name, rank,

@@ -24,14 +24,12 @@ _DIGESTS = text(
 # here, before the first row is written: a statement passes by its own new rows one by one.
 _STAGED = f"""
     select distinct on (s.external_id, s.observed_at) s.*, l.asset_id,
-      coalesce(r.ingested_at, now()) ingested_at, q.observed_at known_at,
+      coalesce(s.ingested_at, now()) came_at, q.observed_at known_at,
       q.price_usd known_price_usd, q.market_cap_usd known_market_cap_usd,
       q.volume_24h_usd known_volume_24h_usd
     from staged_quotes s
     join asset_links l on l.source = {HIDDEN_SOURCE} and l.external_id = s.external_id
     left join quotes q on q.source = {HIDDEN_SOURCE} and q.external_id = s.external_id
-    left join run_pages p on p.run_id = s.run_id and p.page = s.page
-    left join raw_pages r on r.raw_page_id = p.raw_page_id
     where s.run_id = :run_id and s.page = any(:pages)
     order by s.external_id, s.observed_at desc, s.page desc, s.item desc
 """  # noqa: S608 - put together from constants
@@ -43,7 +41,7 @@ _APPEND = """
     insert into quote_history as h (asset_id, source, external_id, observed_at, price_usd,
       market_cap_usd, volume_24h_usd, ingested_at)
     select s.asset_id, :source, s.external_id, s.observed_at, s.price_usd, s.market_cap_usd,
-      s.volume_24h_usd, s.ingested_at
+      s.volume_24h_usd, s.came_at
     from staged s
     left join lateral (
       select e.price_usd, e.market_cap_usd, e.volume_24h_usd from quote_history e
@@ -75,7 +73,7 @@ _UPSERT = """
       ingested_at, use, use_reason)
     select distinct on (s.external_id) :source, s.external_id, s.asset_id, s.symbol, s.name, s.rank,
       s.price_usd, s.market_cap_usd, s.volume_24h_usd, s.percent_change_24h, s.contracts,
-      s.observed_at, s.digest, s.run_id, s.ingested_at, :use, :use_reason
+      s.observed_at, s.digest, s.run_id, s.came_at, :use, :use_reason
     from staged s
     order by s.external_id, s.observed_at desc
     on conflict (source, external_id) do update set

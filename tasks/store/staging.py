@@ -1,7 +1,8 @@
 """Records between transform and load: written by COPY, read by one statement, then removed."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, text
@@ -49,9 +50,18 @@ class Staged(NamedTuple):
     labels: Labels | None = None
 
 
-def stage(
-    session: Session, kind: str, run_id: UUID, staged: Mapping[int, Iterable[Staged]]
-) -> None:
+class StagedPage(NamedTuple):
+    """The records of a page.
+
+    Attributes:
+        ingested_at: When the page came in; None if nobody knows.
+    """
+
+    entries: Iterable[Staged]
+    ingested_at: datetime | None = None
+
+
+def stage(session: Session, kind: str, run_id: UUID, staged: Mapping[int, StagedPage]) -> None:
     """Put the records of pages in staging, in place of what an earlier attempt left there.
 
     Args:
@@ -65,22 +75,27 @@ def stage(
     run = str(run_id)
     columns = ("run_id", "page", "item", "digest", *_FIELDS[kind])
     if table is StagedQuote:
-        columns = (*columns, *Labels._fields)
+        columns = (*columns, *Labels._fields, "ingested_at")
     rows = (
-        (run, page, entry.item, copying.binary(entry.digest), *entry.record, *_labels(entry, table))
-        for page, entries in staged.items()
-        for entry in entries
+        (run, number, entry.item, copying.binary(entry.digest), *entry.record, *further)
+        for number, page in staged.items()
+        for entry, further in _further(page, table)
     )
     copying.copy(session, table.__tablename__, columns, rows)
 
 
-def _labels(entry: Staged, table: type) -> Sequence[str | None]:
+def _further(page: StagedPage, table: type) -> Iterator[tuple[Staged, Sequence[Any]]]:
+    """Yield the entries of a page, each with what is staged beside its record."""
     if table is not StagedQuote:
-        return ()
-    if entry.labels is None:
-        return _NO_LABELS
-    *names, keys = entry.labels
-    return (*names, arrays.texts(keys))
+        yield from ((entry, ()) for entry in page.entries)
+        return
+    unlabelled = (*_NO_LABELS, page.ingested_at)
+    for entry in page.entries:
+        if entry.labels is None:
+            yield entry, unlabelled
+        else:
+            *names, keys = entry.labels
+            yield entry, (*names, arrays.texts(keys), page.ingested_at)
 
 
 def clear(session: Session, kind: str, run_id: UUID, pages: Sequence[int]) -> None:

@@ -16,7 +16,7 @@ from tasks.domain.records import Quote
 from tasks.domain.runs import Stage
 from tasks.pipeline import ageing
 from tasks.store import partitions, staging
-from tasks.store.staging import Staged
+from tasks.store.staging import Staged, StagedPage
 from tests.support.engine import ScriptedConnector, Workbench, coin, workbench
 from tests.support.processes import wait_until
 
@@ -135,7 +135,9 @@ def test_a_copy_that_takes_too_long_is_an_outage(bench):
 
     run_id = bench.one("select run_id from etl_runs limit 1").run_id
     with pytest.raises(UnavailableError) as raised, bench.dependencies.transaction() as copied:
-        staging.stage(copied, "quotes", run_id, {1: chain.from_iterable(map(many, [copied]))})
+        staging.stage(
+            copied, "quotes", run_id, {1: StagedPage(chain.from_iterable(map(many, [copied])))}
+        )
     assert raised.value.context == {"cause": "QueryCanceled", "sqlstate": "57014"}
 
 

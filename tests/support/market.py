@@ -14,7 +14,7 @@ from tasks.domain.records import Quote
 from tasks.store import consensus, linking, quotes, staging
 from tasks.store.consensus import SourcePolicy
 from tasks.store.linking import LinkOutcome
-from tasks.store.staging import Staged
+from tasks.store.staging import Staged, StagedPage
 from tasks.store.tables import Run, RunPage
 
 POLICIES = {
@@ -53,10 +53,10 @@ def stage(session: Session, source: str, pages: Sequence[Iterable[Quote]]) -> UU
     for page in range(len(pages)):
         session.execute(insert(RunPage), [{"run_id": run_id, "page": page, "request_page": page}])
     staged = {
-        page: [
+        page: StagedPage(
             Staged(item, repr(quote).encode(), quote, _facts(source, quote).labels())
             for item, quote in enumerate(content)
-        ]
+        )
         for page, content in enumerate(pages)
     }
     staging.stage(session, "quotes", run_id, staged)

@@ -58,7 +58,7 @@ class RawPage(Base):
 
 
 class StagedQuote(Base):
-    """A normalised quote between transform and load.
+    """A normalised quote between transform and load; ``ingested_at`` is of its page.
 
     ``ticker`` to ``keys`` are those of :class:`Asset` and :class:`AssetLink`; filled for items that
     may be new. No foreign key: it would be checked for each row, and a run removes what it staged
@@ -85,6 +85,7 @@ class StagedQuote(Base):
     slug_id: Mapped[str | None]
     identity_key: Mapped[str | None]
     keys: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    ingested_at: Mapped[datetime | None]
 
 
 class StagedNews(Base):
