@@ -6,7 +6,7 @@ from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.orm import Session
 
 from tasks.core.errors import ConflictError, NotFoundError
-from tasks.store import consensus, decisions, reopening
+from tasks.store import consensus, decisions, linking, reopening
 from tasks.store.audit import Actor
 from tasks.store.tables import News, NewsAsset
 from tests.support.market import POLICIES, asset, load, partition, quote
@@ -51,6 +51,30 @@ def test_a_second_load_of_known_items_changes_nothing(session):
     outcome = load(session, "coingecko", [_UNI], [_UNI])
     assert (outcome.linked, outcome.moved, outcome.changed_assets) == (0, 0, frozenset())
     assert partition(session) == before
+
+
+_OF_ASSETS = text("""
+    select n_tup_upd from pg_stat_xact_user_tables where relname = 'assets'
+""")
+_UNSETTLED = text("select count(*) from assets where price_usd is null or confidence < 0.6")
+
+
+@pytest.mark.parametrize("many", [linking.MANY, linking.MANY + 1])
+def test_an_asset_with_a_fresh_price_is_founded_as_it_is_published(session, many):
+    load(session, "coingecko", [quote(f"c{n}", f"S{n}", f"Coin {n}", n + 1) for n in range(many)])
+    assert session.scalar(_OF_ASSETS) == 0
+    assert session.scalar(_UNSETTLED) == 0
+
+
+def test_an_asset_with_a_stale_price_is_not_published_as_it_was_founded(session):
+    ages = [n % 2 * 10**7 for n in range(linking.MANY)]
+    load(
+        session,
+        "coingecko",
+        [quote(f"c{n}", f"S{n}", f"Coin {n}", age=age) for n, age in enumerate(ages)],
+    )
+    assert session.scalar(_OF_ASSETS) == linking.MANY // 2
+    assert session.scalar(_UNSETTLED) == linking.MANY // 2
 
 
 def test_an_item_seen_twice_in_a_batch_is_one(session):

@@ -89,7 +89,9 @@ _WRITTEN = text(
     select l.source, l.external_id, l.method, l.confidence, l.status, l.evidence::text,
       l.identity_key, l.slug_id, l.symbol, l.name, l.rank, l.price_usd, l.observed_at, l.contracts,
       (select array_agg(key order by key) from unnest(l.keys) key), a.slug_id, a.wire_id, a.ticker,
-      a.name, a.rank
+      a.name, a.rank, a.price_usd, a.market_cap_usd, a.volume_24h_usd, a.percent_change_24h,
+      a.source, a.coin_id, a.sources, a.sources_used, a.price_spread_pct, a.confidence,
+      a.observed_at, a.ingested_at
     from asset_links l join assets a using (asset_id) order by l.source, l.external_id
     """
 )
