@@ -3,6 +3,7 @@
 import pytest
 
 from tasks.core.settings import load_settings
+from tasks.store import migrate
 from tests.support.api import running
 
 
@@ -20,6 +21,17 @@ def still_api(databases, servers):
         environment.setenv("DATABASE_URL", url)
         environment.setenv("REDIS_URL", servers["REDIS_URL"])
         environment.setenv("API_RATE_PER_MINUTE", "100000")
+        with running(load_settings()) as whole:
+            yield whole
+
+
+@pytest.fixture(scope="module")
+def api_apart(databases, servers):
+    """An API for a whole module on a database that is thrown away: its statistics would mislead."""
+    with databases.empty() as url, pytest.MonkeyPatch.context() as environment:
+        migrate.upgrade(url)
+        environment.setenv("DATABASE_URL", url)
+        environment.setenv("REDIS_URL", servers["REDIS_URL"])
         with running(load_settings()) as whole:
             yield whole
 

@@ -7,9 +7,8 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import event, text
 
-from tasks.core.settings import load_settings
-from tasks.store import migrate, partitions
-from tests.support.api import add_asset, running
+from tasks.store import partitions
+from tests.support.api import add_asset
 
 pytestmark = pytest.mark.integration
 
@@ -43,14 +42,8 @@ LINK = """
 
 
 @pytest.fixture(scope="module")
-def api(databases, servers):
-    """The API on a database that is thrown away: its statistics would mislead other tests."""
-    with databases.empty() as url, pytest.MonkeyPatch.context() as environment:
-        migrate.upgrade(url)
-        environment.setenv("DATABASE_URL", url)
-        environment.setenv("REDIS_URL", servers["REDIS_URL"])
-        with running(load_settings()) as whole:
-            yield whole
+def api(api_apart):
+    return api_apart
 
 
 def _fill(api):

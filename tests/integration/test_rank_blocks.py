@@ -7,10 +7,8 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from service.walks import Walks
-from tasks.core.settings import load_settings
-from tasks.store import migrate
 from tasks.store.tables import RANK_BLOCK, QuoteRow
-from tests.support.api import NOW, add_assets, running
+from tests.support.api import NOW, add_assets
 
 pytestmark = pytest.mark.integration
 
@@ -19,15 +17,10 @@ PAGE = 50
 
 
 @pytest.fixture(scope="module")
-def api(databases, servers):
-    """The API on a database that is thrown away: its statistics would mislead other tests."""
-    with databases.empty() as url, pytest.MonkeyPatch.context() as environment:
-        migrate.upgrade(url)
-        environment.setenv("DATABASE_URL", url)
-        environment.setenv("REDIS_URL", servers["REDIS_URL"])
-        environment.setattr(Walks, "pin", lambda *_: None)  # so that pages go on by key
-        with running(load_settings()) as whole:
-            yield whole
+def api(api_apart):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Walks, "pin", lambda *_: None)  # so that pages go on by key
+        yield api_apart
 
 
 @pytest.fixture(scope="module")
