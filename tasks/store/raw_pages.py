@@ -11,12 +11,12 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import select, text
-from sqlalchemy.orm import Session, aliased, defer
+from sqlalchemy.orm import Session, defer
 
 from tasks.core.errors import UnavailableError
 from tasks.domain.pages import Page
 from tasks.domain.records import Item
-from tasks.store import copying, database
+from tasks.store import arrays, copying, database
 from tasks.store.tables import RawPage, RunPage
 
 _SET_ITEMS = text("update raw_pages set items = cast(:items as jsonb) where raw_page_id = :id")
@@ -27,13 +27,17 @@ _COPY = """
     copy raw_pages (run_id, page, source, request, status, media_type, headers, body, same_as,
       body_sha256, unchanged_count, ingested_at) from stdin with (format binary)
 """
-_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL = pack("!h", -1)
 _NULL = pack("!i", -1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _JSONB_VERSION = b"\x01"
 _OF_NOTHING = sha256(b"").digest()
 
+_BODIES = """
+    select p.raw_page_id, coalesce(p.body, held.body)
+    from raw_pages p left join raw_pages held on held.raw_page_id = p.same_as
+    where p.raw_page_id = any('{ids}'::bigint[])
+"""
 # The pages of the run that moved the checkpoint say what is known, unless another one has loaded
 # something since. They are held, so that retention takes none before it is referred to.
 _KNOWN = text(
@@ -108,7 +112,7 @@ def add(
     repeated: dict[int, Earlier] = {}
 
     def rows() -> Iterator[bytes]:
-        yield _HEAD
+        yield copying.BINARY_HEAD
         for number, page in pages:
             digest = page.digest or sha256(page.body).digest()
             earlier = known.get((page.request, digest))
@@ -158,14 +162,15 @@ def repeated(session: Session, raw_page_ids: Iterable[int | None]) -> dict[int, 
 
 def get_all(session: Session, raw_page_ids: Iterable[int | None]) -> dict[int, Page]:
     """Return stored answers by their ids, each as the connector gave it but for its checkpoint."""
-    holder = aliased(RawPage)
-    rows = session.execute(
-        select(RawPage, holder.body)
-        .options(defer(RawPage.items))
-        .outerjoin(holder, holder.raw_page_id == RawPage.same_as)
-        .where(RawPage.raw_page_id.in_(raw_page_ids))
+    ids = [raw_page_id for raw_page_id in raw_page_ids if raw_page_id is not None]
+    bodies = copying.receive(session, _BODIES.format(ids=arrays.numbers(ids)))
+    by_id = {int.from_bytes(raw_page_id): body for raw_page_id, body in bodies}
+    rows = session.scalars(
+        select(RawPage)
+        .options(defer(RawPage.items), defer(RawPage.body))
+        .where(RawPage.raw_page_id.in_(ids))
     )
-    return {row.raw_page_id: _page(row, row.body or body or b"") for row, body in rows}
+    return {row.raw_page_id: _page(row, by_id[row.raw_page_id]) for row in rows}
 
 
 def get(session: Session, raw_page_id: int) -> Page:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from tasks.store import arrays, copying
 
@@ -73,3 +74,22 @@ def test_letters_after_a_backslash_are_letters(session, table):
     texts = ["\\n", "\\\\t", "a\\u0001", "\\\\\\r"]
     copying.copy(session, "copied", ("place", "a"), list(enumerate(texts)))
     assert session.scalars(text("select a from copied order by place")).all() == texts
+
+
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(bodies=st.lists(st.binary(max_size=5_000), max_size=4))
+def test_bytes_are_received_as_they_were_sent(session, table, bodies):
+    session.execute(text("truncate copied"))
+    rows = [(place, copying.binary(body)) for place, body in enumerate(bodies)]
+    copying.copy(session, "copied", ("place", "d"), rows)
+    received = copying.receive(session, "select place, d from copied order by place")
+    assert [(int.from_bytes(place), body) for place, body in received] == list(enumerate(bodies))
+
+
+def test_a_query_that_the_server_refuses_fails_as_any_other(session):
+    with pytest.raises(ProgrammingError):
+        list(copying.receive(session, "select nothing from nowhere"))
