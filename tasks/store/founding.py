@@ -56,9 +56,7 @@ _FOUND_ALONE = text(
 )
 
 
-def found_alone(
-    session: Session, source: str, run_id: UUID, pages: Sequence[int], *, unknown: int
-) -> int:
+def found_alone(session: Session, source: str, run_id: UUID, pages: Sequence[int]) -> int:
     """Give every unknown staged item that meets no other source's an asset of its own.
 
     The caller holds the lock (see :func:`tasks.store.links.lock`).
@@ -68,12 +66,12 @@ def found_alone(
         source: Whose pages.
         run_id: The run they were staged in.
         pages: Their numbers.
-        unknown: How many staged items are unknown, at most.
 
     Returns:
         How many were founded.
     """
-    assets.plan_anew(session, unknown)
     database.make_room(session)
     parameters = links.staged(source, run_id, pages)
-    return session.connection().execute(_FOUND_ALONE, parameters).rowcount
+    founded = session.connection().execute(_FOUND_ALONE, parameters).rowcount
+    assets.plan_anew(session, founded)
+    return founded

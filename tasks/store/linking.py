@@ -77,7 +77,7 @@ def link_staged(
     alone = 0
     count = links.count_unknown(*staged)
     if count >= MANY:
-        alone = founding.found_alone(*staged, unknown=count)
+        alone = founding.found_alone(*staged)
     unknown = links.read_unknown(*staged) if count > alone else []
     outcome = resolve(session, unknown, precedence=precedence) if unknown else LinkOutcome()
     observed = links.staged_assets(*staged)

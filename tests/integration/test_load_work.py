@@ -47,8 +47,8 @@ def _rows(node):
     return own + sum(map(_rows, node.get("Plans", ())))
 
 
-def _load(engine, looked_at, source, prefix, first, price="1"):
-    coins = range(first, first + BATCH)
+def _load(engine, looked_at, source, prefix, first, price="1", count=BATCH):
+    coins = range(first, first + count)
     quotes = [
         quote(f"{prefix}{n}", f"S{n}", f"Coin number {n}", price, rank=n + 1, age=-float(price))
         for n in coins
@@ -56,9 +56,15 @@ def _load(engine, looked_at, source, prefix, first, price="1"):
     with Session(engine) as session, session.begin():
         load(session, source, quotes)
     worst = max(looked_at, key=looked_at.get)
-    rows, statement = looked_at[worst] / BATCH, worst[:200]
+    rows, statement = looked_at[worst] / count, worst[:200]
     assert rows <= MOST_ROWS_AN_ITEM, statement
     looked_at.clear()
+
+
+def test_the_first_batches_of_a_first_run_do_not_look_at_all_before_them(engine, looked_at):
+    """No statistics have been gathered by then but those that a load asks for."""
+    _load(engine, looked_at, "coingecko", "", 0, count=linking.MANY)
+    _load(engine, looked_at, "coingecko", "", linking.MANY, count=4 * linking.MANY)
 
 
 def test_a_load_looks_at_so_many_rows_for_each_item(engine, looked_at):
