@@ -3,7 +3,9 @@
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+K = TypeVar("K")
 
 
 class Figure(NamedTuple):
@@ -83,10 +85,10 @@ class Goal:
 
 
 def alternating(
-    sides: Mapping[str, Callable[[], float]], *, repetitions: int
-) -> dict[str, list[float]]:
+    sides: Mapping[K, Callable[[], float]], *, repetitions: int
+) -> dict[K, list[float]]:
     """Measure each side in turn, so that whatever else the machine does falls on all of them."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    found: dict[K, list[float]] = {name: [] for name in sides}
     for number in range(repetitions):
         order = list(sides.items())
         for name, measure in order if number % 2 == 0 else reversed(order):

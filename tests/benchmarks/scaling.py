@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import redis
 
 from tests.benchmarks import plain_celery
-from tests.benchmarks.figures import Figure, Goal, ratios
-from tests.benchmarks.ingest import Ingest, verify, working
+from tests.benchmarks.figures import Figure, Goal, alternating, ratios
+from tests.benchmarks.ingest import verify, working
 from tests.benchmarks.stand import Market, Stand, say
 from tests.support.processes import running, wait_until
 
@@ -33,30 +34,26 @@ def measure(stand: Stand, *, coins: int, history: int, repetitions: int) -> list
         return [*found, *_by_history(stand, market, history, repetitions), _by_message(stand)]
 
 
-def _rates(stand: Stand, market: Market, ours: Ingest, repetitions: int) -> list[float]:
-    rates = []
-    for _ in range(repetitions):
+def _rate(stand: Stand, market: Market, *, processes: int = 2) -> float:
+    """Return records a second of a worker that has done every stage before, as a service has."""
+    with working(stand, market, concurrency=processes) as ours:
+        for _ in range(2):
+            market.advance()
+            ours.run()
         market.advance()
         stand.rows("checkpoint")
-        rates.append(market.coins / ours.run().seconds)
+        rate = market.coins / ours.run().seconds
         verify(stand, market, "changed")
-    return rates
-
-
-def _warm(market: Market, ours: Ingest) -> None:
-    """Let every process have done every stage, as those of a service have."""
-    for _ in range(3):
-        market.advance()
-        ours.run()
+    return rate
 
 
 def _by_processes(stand: Stand, market: Market, repetitions: int) -> list[Goal]:
-    rates: dict[int, list[float]] = {}
-    for processes in (1, 2, 4):
-        with working(stand, market, concurrency=processes) as ours:
-            _warm(market, ours)
-            rates[processes] = _rates(stand, market, ours, repetitions)
-        say(f"  I6 {processes} processes {Figure.of(rates[processes]).median:.0f} records/s")
+    sides = {
+        processes: partial(_rate, stand, market, processes=processes) for processes in (1, 2, 4)
+    }
+    rates = alternating(sides, repetitions=repetitions)
+    for processes, found in rates.items():
+        say(f"  I6 {processes} processes {Figure.of(found).median:.0f} records/s")
     return [
         _goal(market, rates, more=more, fewer=fewer, of="processes") for more, fewer in _PROCESSES
     ]
@@ -75,19 +72,19 @@ def _goal(
 
 
 def _by_history(stand: Stand, market: Market, many: int, repetitions: int) -> list[Goal]:
-    rates = {}
-    for rows in (FEW, many):
-        stand.rows("delete from quote_history")
-        each = max(rows // market.coins, 1)
-        stand.rows(_FILL, each=each, coins=rows // each)
-        stand.rows("vacuum analyze quote_history")
-        held = stand.value("select count(*) from quote_history")
-        with working(stand, market) as ours:
-            _warm(market, ours)
-            rates[held] = _rates(stand, market, ours, repetitions)
-        say(f"  I6 {held:,} rows of history {Figure.of(rates[held]).median:.0f} records/s")
-    fewer, more = sorted(rates)
-    return [_goal(market, rates, more=more, fewer=fewer, of="rows of history")]
+    sides = {rows: partial(_rate_after, stand, market, rows) for rows in (FEW, many)}
+    rates = alternating(sides, repetitions=repetitions)
+    for rows, found in rates.items():
+        say(f"  I6 {rows:,} rows of history {Figure.of(found).median:.0f} records/s")
+    return [_goal(market, rates, more=many, fewer=FEW, of="rows of history")]
+
+
+def _rate_after(stand: Stand, market: Market, rows: int) -> float:
+    stand.rows("truncate quote_history")
+    each = max(rows // market.coins, 1)
+    stand.rows(_FILL, each=each, coins=rows // each)
+    stand.rows("vacuum analyze quote_history")
+    return _rate(stand, market)
 
 
 def _by_message(stand: Stand) -> Goal:
