@@ -74,7 +74,7 @@ def _read(dependencies: Dependencies, run: Run, claim: Claim) -> list[_Answer]:
     connector = dependencies.connector_of(run)
     until_s = dependencies.clock.monotonic() + READ_ON_S
     answers = [_Answer(claim.cursor, _ask(connector, context, claim.cursor))]
-    if not _is_fast(context):
+    if not _is_fast(context) or answers[0].fetched.next_cursor is None:
         return answers
     with dependencies.transaction() as session:
         batch = batches.target(runs.items_before(session, run.run_id, claim.first))
